@@ -1,0 +1,276 @@
+"""The composition root: settings become a running gateway. The only module that knows every part.
+
+`open_house` opens what commands and server share: keys, vault, ledger, consents. `application` puts the
+web in front of it. The process clock and all randomness enter here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from gateway import mapping
+from gateway.config import Issuer as IssuerSettings
+from gateway.config import Settings
+from gateway.config import Upstream as UpstreamSettings
+from gateway.consents.entries import KINDS
+from gateway.consents.follow import Follower
+from gateway.consents.registry import Registry
+from gateway.consents.scope import scope_parser
+from gateway.consents.service import ConsentService
+from gateway.core.canon import Json
+from gateway.core.decide import House
+from gateway.core.fhir import match
+from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.catalogue import Catalogue, Release
+from gateway.core.fhir.facts import Inspector
+from gateway.core.record import Draft
+from gateway.core.smart.issuers import IssuerRule
+from gateway.core.smart.scopes import Evaluable
+from gateway.core.tlog.disclosure import derive_keys
+from gateway.entropy import random_bytes
+from gateway.errors import ConfigError
+from gateway.ledger.keys import KeyRing, load_keys
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.reading import Receipt
+from gateway.ledger.recorder import LedgerReader, OpenedEntry, Recorder
+from gateway.ledger.remote import RemoteLedger, open_or_connect
+from gateway.ledger.server import LedgerServer
+from gateway.ledger.vault import Vault
+from gateway.pipeline import Ports
+from gateway.tokens.fetch import HttpxFetch
+from gateway.tokens.jwks import parse_jwks
+from gateway.tokens.keysets import FileKeys, Keys, RemoteKeys
+from gateway.tokens.mint import Minter
+from gateway.tokens.own import OwnKeys
+from gateway.tokens.pages import PageSealer
+from gateway.tokens.verifier import Issuer, Verifier
+from gateway.upstream.client import Upstream
+from gateway.web.admin import admin_routes
+from gateway.web.capabilities import capability_statement
+from gateway.web.fhir import FhirEndpoint
+from gateway.web.health import health_routes
+from gateway.web.ledger import ledger_routes
+from gateway.web.metrics import Metrics
+from gateway.web.routes import Dispatcher
+
+REQUEST_ID_BYTES = 12
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch: the one clock."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    return random_bytes(REQUEST_ID_BYTES).hex()
+
+
+# --- What commands and server share ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHouse:
+    """Keys, ledger and consents of one gateway, open for use. `policy` is the digest of its mappings."""
+
+    settings: Settings
+    keys: KeyRing
+    ledger: Ledger | RemoteLedger
+    recorder: Recorder
+    reader: LedgerReader
+    consents: Follower
+    service: ConsentService
+    minter: Minter
+    policy: str
+
+    async def record(self, drafts: Sequence[Draft], at_ms: int) -> list[Receipt]:
+        """Seals and appends; durable when it returns."""
+        sealed = [
+            self.recorder.seal(draft.kind, draft.facts, draft.patient, at_ms, draft.attachments)
+            for draft in drafts
+        ]
+        return await self.ledger.append(sealed)
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[OpenHouse]:
+    """Opens the ledger: as its writer, with a socket for other processes, or through the writer there is.
+
+    What it gives belongs to the running event loop.
+
+    Raises:
+        ConfigError: keys or ledger are missing, or are another ledger's.
+        VerificationFailed: the ledger is not what its last published head says.
+    """
+    keys = load_keys(settings.ledger.keys)
+    if keys.origin != settings.ledger.origin:
+        raise ConfigError(
+            f"The keys are those of the ledger {keys.origin!r}, not of {settings.ledger.origin!r}: "
+            "correct `origin`, or point `keys` to its own folder."
+        )
+    async with AsyncExitStack() as stack:
+        vault = Vault(settings.ledger.store.with_name("vault.db"), keys.kek)
+        stack.callback(vault.close)
+        ledger = await open_or_connect(settings.ledger.store, keys, now_ms)
+        stack.callback(ledger.close)
+        if isinstance(ledger, Ledger):
+            server = LedgerServer(ledger, settings.ledger.store)
+            await server.start()
+            stack.push_async_callback(server.close)
+        yield _house(settings, keys, vault, ledger)
+
+
+def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | RemoteLedger) -> OpenHouse:
+    catalogue = _catalogue(settings.upstreams[0])
+    parse_scope = scope_parser(catalogue.types, _evaluable(catalogue))
+    registry = Registry(parse_scope)
+    reader, recorder = LedgerReader(ledger.reader, vault), Recorder(vault, keys.gateway)
+
+    def entries(after: int) -> Iterator[OpenedEntry]:
+        return (reader.open(stored) for stored in ledger.entries_of(KINDS, after))
+
+    async def record(
+        kind: str, facts: Mapping[str, Json], patient: str, attachments: Mapping[str, str]
+    ) -> Receipt:
+        common = {"pat": f"Patient/{patient}", "rid": new_id(), "act": "operator", "pol": mapping.digest()}
+        entry = recorder.seal(kind, {**common, **facts}, patient, now_ms(), attachments)
+        [receipt] = await ledger.append([entry])
+        return receipt
+
+    return OpenHouse(
+        settings,
+        keys,
+        ledger,
+        recorder,
+        reader,
+        Follower(registry, ledger.consent_mark, entries),
+        ConsentService(registry, record, new_id, lambda: now_ms() // 1000, parse_scope),
+        Minter(json.loads(keys.issuer_jwk), settings.issuer),
+        mapping.digest(),
+    )
+
+
+def _catalogue(upstream: UpstreamSettings) -> Catalogue:
+    return mapping.load_catalogue(cast("Release", upstream.fhir_version))
+
+
+def _evaluable(catalogue: Catalogue) -> Evaluable:
+    return lambda kind, term: match.evaluable(catalogue, kind, term)
+
+
+# --- The server ------------------------------------------------------------------------------------
+
+
+def application(house: OpenHouse) -> ASGIApp:
+    """The gateway's web application. Its lifespan opens the connections to the upstreams."""
+    settings, metrics = house.settings, Metrics()
+    hosts = _hosts(settings)
+    upstreams = {u.path: _upstream(u) for u in settings.upstreams}
+    fetch = HttpxFetch()
+    fhir: dict[str, ASGIApp] = {}
+    for upstream in settings.upstreams:
+        ports = _ports(house, upstream, upstreams[upstream.path], fetch)
+        fhir[upstream.path] = FhirEndpoint(
+            ports, upstream.path, hosts, metrics, settings.server.max_body_bytes
+        )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for transport in upstreams.values():
+                await stack.enter_async_context(transport)
+            yield
+
+    rest = Starlette(
+        routes=[
+            Mount("/ledger", routes=ledger_routes(house.ledger)),
+            Mount("/admin", routes=admin_routes(house.service, house.consents, house.keys.operator_secret)),
+            *health_routes(house.ledger, metrics),
+        ],
+        lifespan=lifespan,
+    )
+    return Dispatcher(fhir, rest)
+
+
+def _upstream(settings: UpstreamSettings) -> Upstream:
+    return Upstream(
+        settings.base_url,
+        timeout_s=settings.timeout_s,
+        max_bytes=settings.max_body_bytes,
+        authorization=None if settings.authorization is None else settings.authorization.value,
+    )
+
+
+def _ports(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, fetch: HttpxFetch) -> Ports:
+    catalogue = _catalogue(upstream)
+    public = house.settings.audience(upstream)
+    bases = Bases(public, upstream.base_url)
+    statement = capability_statement(catalogue, public, _today())
+    verifier = Verifier(
+        _issuers(house, public, fetch), types=catalogue.types, evaluable=_evaluable(catalogue)
+    )
+    return Ports(
+        house=House(catalogue, bases, upstream.narrow_limit),
+        capabilities=json.dumps(statement, separators=(",", ":")).encode(),
+        outlines=mapping.load_outlines(catalogue.release),
+        facts_of=Inspector(catalogue, bases),
+        audience=public,
+        policy=house.policy,
+        max_count=upstream.max_count,
+        verify=verifier.verify,
+        consents=house.consents,
+        upstream=transport,
+        record=house.record,
+        pages=PageSealer(derive_keys(house.keys.kek).enc, random_bytes),
+        now_ms=now_ms,
+        new_id=new_id,
+    )
+
+
+def _issuers(house: OpenHouse, audience: str, fetch: HttpxFetch) -> Iterator[Issuer]:
+    """Those configured for this FHIR base, and our own, whose tokens always name their consents."""
+    own = parse_jwks(json.dumps(house.minter.public_jwks()).encode())
+    rule = IssuerRule(house.settings.issuer, audience, (house.minter.algorithm,), "lookup")
+    yield Issuer(rule, OwnKeys(own))
+    for issuer in house.settings.issuers:
+        if issuer.audience == audience:
+            yield Issuer(_rule(issuer), _keys(issuer, fetch))
+
+
+def _rule(issuer: IssuerSettings) -> IssuerRule:
+    return IssuerRule(
+        issuer.issuer,
+        issuer.audience,
+        issuer.algorithms,
+        cast("Literal['claim', 'lookup']", issuer.binding),
+        issuer.default_purpose,
+        issuer.max_lifetime_s,
+    )
+
+
+def _keys(issuer: IssuerSettings, fetch: HttpxFetch) -> Keys:
+    return FileKeys(issuer.jwks) if isinstance(issuer.jwks, Path) else RemoteKeys(issuer.jwks, fetch)
+
+
+def _hosts(settings: Settings) -> frozenset[bytes]:
+    """The Host values that are ours: the public one, and the address that is listened on."""
+    server = settings.server
+    names = {urlsplit(server.public_url).netloc, f"{server.host}:{server.port}"}
+    if server.host in ("127.0.0.1", "::1", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        names |= {f"127.0.0.1:{server.port}", f"localhost:{server.port}"}
+    return frozenset(name.lower().encode() for name in names)
+
+
+def _today() -> str:
+    return datetime.fromtimestamp(now_ms() // 1000, UTC).date().isoformat()

@@ -1,0 +1,33 @@
+"""The command line: `consentry COMMAND`. What a command does lies below; here it is asked for and printed.
+
+Exit status 0 is good, 1 a finding (something that was verified does not hold), 2 a mistake in usage,
+configuration or operation. An error is one line on standard error that says what to do.
+"""
+
+from __future__ import annotations
+
+import click
+
+from gateway import __version__
+from gateway.cli.common import Commands
+from gateway.cli.config import check_config
+from gateway.cli.consent import consent
+from gateway.cli.demo import demo
+from gateway.cli.keys import keys
+from gateway.cli.ledger import ledger
+from gateway.cli.serve import serve
+from gateway.cli.token import token
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """A FHIR gateway that answers a read only under a consent, and leaves a record you can check.
+
+    To see it work: consentry demo. To set it up: write consentry.toml, then consentry check-config,
+    consentry keys init, consentry serve.
+    """
+
+
+for command in (demo, serve, check_config, keys, consent, token, ledger):
+    main.add_command(command)

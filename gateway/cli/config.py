@@ -1,0 +1,120 @@
+"""`consentry check-config`: everything that is wrong with the settings, at once, and what they come to.
+
+Files that the settings name are read. Nothing is written, and no other machine is asked unless `--online`
+says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn, cast
+
+import click
+
+from gateway import mapping
+from gateway.cli.common import WRONG, config_option, json_option, print_json, settings_of
+from gateway.config import Settings
+from gateway.core.canon import Json
+from gateway.core.fhir.catalogue import Release
+from gateway.errors import ConfigError
+from gateway.ledger.keys import load_keys
+from gateway.tokens.fetch import FetchFailed, HttpxFetch
+from gateway.tokens.jwks import parse_jwks
+
+MAX_METADATA_BYTES = 16 * 1024 * 1024
+
+
+@click.command("check-config")
+@config_option
+@json_option
+@click.option("--online", is_flag=True, help="Ask the upstreams and the issuers' key addresses too.")
+def check_config(config: Path, as_json: bool, online: bool) -> None:
+    """Check the settings; list all problems at once."""
+    try:
+        settings = settings_of(config)
+    except ConfigError as error:
+        first, *listed = error.text.splitlines()
+        _refuse(listed or [first], error.text, as_json)
+    problems = [*_files(settings)]
+    if online:
+        problems += asyncio.run(_addresses(settings))
+    if problems:
+        lines = [f"{config}: {len(problems)} problem{'s' * (len(problems) > 1)}"]
+        _refuse(problems, "\n".join(lines + [f"{config}: {problem}" for problem in problems]), as_json)
+    if as_json:
+        print_json({"ok": True, "problems": []})
+    else:
+        click.echo("\n".join([f"ok: {config}", *_summary(settings)]))
+
+
+def _refuse(problems: list[str], text: str, as_json: bool) -> NoReturn:
+    """Ends the command, with the problems as `text` or as JSON."""
+    if as_json:
+        listed: list[Json] = [*problems]
+        print_json({"ok": False, "problems": listed})
+    else:
+        click.echo(text, err=True)
+    click.get_current_context().exit(WRONG)
+
+
+def _files(settings: Settings) -> Iterator[str]:
+    for release in sorted({upstream.fhir_version for upstream in settings.upstreams}):
+        try:
+            mapping.load_catalogue(cast("Release", release))
+            mapping.load_outlines(cast("Release", release))
+        except ConfigError as error:
+            yield error.text
+    for issuer in settings.issuers:
+        if isinstance(issuer.jwks, Path):
+            try:
+                _check_keys(issuer.jwks.read_bytes())
+            except (OSError, ValueError) as error:
+                yield f"issuers: the key set {issuer.jwks} cannot be used: {error}"
+    if settings.ledger.keys.is_dir():
+        try:
+            if load_keys(settings.ledger.keys).origin != settings.ledger.origin:
+                yield "ledger.origin: the keys are those of another ledger"
+        except ConfigError as error:
+            yield f"ledger.keys: {error.text}"
+
+
+async def _addresses(settings: Settings) -> list[str]:
+    fetch, problems = HttpxFetch(max_bytes=MAX_METADATA_BYTES), []
+    for upstream in settings.upstreams:
+        if wrong := await _unanswered(fetch, f"{upstream.base_url}/metadata"):
+            problems.append(f"upstreams: {upstream.name} does not answer at {upstream.base_url}: {wrong}")
+    for issuer in settings.issuers:
+        if isinstance(issuer.jwks, str) and (wrong := await _unanswered(fetch, issuer.jwks, keys=True)):
+            problems.append(f"issuers: no key set at {issuer.jwks}: {wrong}")
+    return problems
+
+
+async def _unanswered(fetch: HttpxFetch, url: str, *, keys: bool = False) -> str | None:
+    """Why there is no use in what is at `url`; None if there is."""
+    try:
+        answer = await fetch(url)
+        if answer.status != 200:
+            return f"status {answer.status}"
+        if keys:
+            _check_keys(answer.body)
+    except (FetchFailed, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _check_keys(data: bytes) -> None:
+    if not parse_jwks(data):
+        raise ValueError("it has no key that can verify a token")
+
+
+def _summary(settings: Settings) -> Iterator[str]:
+    server, ledger = settings.server, settings.ledger
+    yield f"listens on {server.host}:{server.port}, known as {server.public_url}"
+    for upstream in settings.upstreams:
+        yield f"upstream {upstream.name} ({upstream.fhir_version}): {upstream.path} -> {upstream.base_url}"
+    for issuer in settings.issuers:
+        yield f"issuer {issuer.issuer}: keys {issuer.jwks}, binding {issuer.binding}"
+    made = "" if ledger.keys.is_dir() else " (not made yet: run `consentry keys init`)"
+    yield f"ledger {ledger.origin}: {ledger.store}, keys {ledger.keys}{made}"

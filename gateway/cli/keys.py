@@ -1,0 +1,106 @@
+"""`consentry keys`: the keys of a gateway and its empty ledger, made once, and their public halves.
+
+A new ledger begins with who signs it: the first entries name the log's key and the gateway's. What an
+interrupted `init` left undone is done by the next.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway import mapping
+from gateway.app import OpenHouse, new_id, now_ms
+from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
+from gateway.config import Settings
+from gateway.core.canon import Json
+from gateway.core.record import Draft
+from gateway.errors import ConfigError
+from gateway.ledger.keys import KeyRing, init_keys, load_keys
+from gateway.ledger.ledger import create_ledger
+
+
+@click.group()
+def keys() -> None:
+    """Make the gateway's keys and ledger; show the public keys."""
+
+
+@keys.command()
+@config_option
+@json_option
+def init(config: Path, as_json: bool) -> None:
+    """Make the key folder and the empty ledger, once.
+
+    Existing keys are never overwritten. Back the folder up apart from the ledger: without it the history
+    cannot be read, and with it and the ledger everything can.
+    """
+    ring = init_all(settings_of(config))
+    if as_json:
+        print_json(_public(ring))
+    else:
+        click.echo(f"Made keys in {ring.folder} and the ledger {ring.origin}. Back the folder up.")
+        _print(ring)
+
+
+@keys.command()
+@config_option
+@json_option
+def show(config: Path, as_json: bool) -> None:
+    """Print the public keys and their ids."""
+    ring = load_keys(settings_of(config).ledger.keys)
+    if as_json:
+        print_json(_public(ring))
+    else:
+        _print(ring)
+
+
+def init_all(settings: Settings) -> KeyRing:
+    """Keys, ledger and its first entries. Raises ConfigError if they are all there."""
+    folder, store = settings.ledger.keys, settings.ledger.store
+    ring = load_keys(folder) if (folder / "log.key").exists() else init_keys(folder, settings.ledger.origin)
+    if not ring.checkpoint_path.exists():
+        store.parent.mkdir(parents=True, exist_ok=True)
+        create_ledger(store, ring)
+    if not in_house(settings, _begin):
+        raise ConfigError(
+            f"There are keys in {folder} and a ledger at {store} already, and nothing was changed; "
+            "`consentry keys show` prints the public keys."
+        )
+    return ring
+
+
+async def _begin(house: OpenHouse) -> bool:
+    """Record the first keys; False if the ledger has entries already."""
+    if house.ledger.head().size:
+        return False
+    at_ms, request_id = now_ms(), new_id()
+    drafts = [
+        Draft(
+            "key.rotate",
+            None,
+            {
+                "act": "operator",
+                "kind": kind,
+                "new": str(key),
+                "old": None,
+                "pol": mapping.digest(),
+                "rid": request_id,
+            },
+        )
+        for kind, key in (("log", house.keys.log.verifier), ("gw", house.keys.gateway.verifier))
+    ]
+    await house.record(drafts, at_ms)
+    return True
+
+
+def _public(ring: KeyRing) -> dict[str, Json]:
+    return {
+        name: {"id": key.key_id.hex(), "name": key.name, "vkey": str(key)}
+        for name, key in (("log", ring.log.verifier), ("gateway", ring.gateway.verifier))
+    }
+
+
+def _print(ring: KeyRing) -> None:
+    for name, key in (("log", ring.log.verifier), ("gateway", ring.gateway.verifier)):
+        click.echo(f"{name:<8} {key.key_id.hex()}  {key}")

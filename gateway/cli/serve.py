@@ -1,0 +1,103 @@
+"""`consentry serve`: the gateway, in one process or several. It writes the ledger.
+
+With several workers this process only writes the ledger, for them and for commands that are run beside
+it; they answer the requests.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import click
+
+from gateway.app import application, open_house
+from gateway.cli.common import config_option, settings_of
+from gateway.cli.logs import log_as_json
+from gateway.cli.running import (
+    Http,
+    bound,
+    first_of,
+    listen,
+    port_of,
+    runner,
+    serving,
+    stop_signals,
+    writing_house,
+)
+from gateway.cli.workers import parent_gone, tell_ready, workers
+from gateway.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`worker` is the descriptor of the socket that a worker inherits, None in the process above."""
+
+    config: Path
+    settings: Settings
+    http: Http
+    workers: int
+    worker: int | None = None
+
+
+@click.command()
+@config_option
+@click.option("--workers", type=click.IntRange(1, 64), help="Server processes.  [default: server.workers]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="TCP port; 0 is a free one.  [default: server.port]"
+)
+@click.option(
+    "--http",
+    type=click.Choice(["httptools", "h11"]),
+    default="httptools",
+    show_default=True,
+    envvar="CONSENTRY_HTTP",
+    show_envvar=True,
+    help="The HTTP parser.",
+)
+@click.option("--worker", type=int, hidden=True)
+def serve(config: Path, workers: int | None, port: int | None, http: str, worker: int | None) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C.
+
+    When it prints its address, it answers. Its log is JSON lines on standard error.
+    """
+    settings = settings_of(config)
+    log_as_json(settings.server.log_level)
+    plan = Plan(config, settings, cast("Http", http), workers or settings.server.workers, worker)
+    with runner() as loop:
+        if worker is not None:
+            loop.run(_work(plan, socket.socket(fileno=worker)))
+        else:
+            with listen(settings.server.host, settings.server.port if port is None else port) as listener:
+                loop.run(_serve(plan, listener))
+
+
+async def _serve(plan: Plan, listener: socket.socket) -> None:
+    with stop_signals() as stop:
+        async with writing_house(bound(plan.settings, listener)) as house:
+            if plan.workers == 1:
+                up = serving(application(house), listener, plan.http)
+            else:
+                arguments = ["serve", "--config", str(plan.config), "--http", plan.http, "--worker"]
+                up = workers(plan.workers, arguments, listener, stop)
+            async with up:
+                click.echo(_address(plan.settings, port_of(listener)))
+                await stop.wait()
+
+
+async def _work(plan: Plan, listener: socket.socket) -> None:
+    with stop_signals() as stop:
+        async with (
+            open_house(bound(plan.settings, listener)) as house,
+            serving(application(house), listener, plan.http),
+        ):
+            tell_ready()
+            await first_of(stop.wait(), parent_gone())
+
+
+def _address(settings: Settings, port: int) -> str:
+    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    paths = ", ".join(upstream.path for upstream in settings.upstreams)
+    return f"consentry: serving http://{host}:{port} (FHIR at {paths})"

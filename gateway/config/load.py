@@ -1,0 +1,196 @@
+"""From file and environment to `Settings`, or to one error that lists all problems.
+
+The environment wins over the file: `CONSENTRY_SERVER__PORT`, and by index for lists,
+`CONSENTRY_UPSTREAMS__0__BASE_URL`. Variables without a second `__` are not settings. Nothing is
+written, and no other file is opened.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.config.report import Place, Report
+from gateway.config.settings import LISTS, SECTIONS, SETTINGS, Row, Settings
+from gateway.config.source import Spot, line_numbers
+from gateway.errors import ConfigError
+
+PREFIX = "CONSENTRY_"
+
+_VARIABLE = re.compile(PREFIX + r"(?P<section>[A-Z_]+?)(?:__(?P<index>0|[1-9][0-9]?))?__(?P<name>[A-Z_]+)")
+_Values = dict[str, list[dict[str, Any]]]  # by section: what was good in each of its tables
+_UNIQUE = (("upstreams", "name"), ("upstreams", "path"), ("issuers", "issuer"))
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings of the file at `path`, with those of `environ` over them.
+
+    Relative paths count from the file. Raises ConfigError with a line for each problem:
+    where it is, what it is about, what to write.
+    """
+    text, tree = _read(path)
+    report = Report(path, line_numbers(text))
+    tables = _from_file(tree, report)
+    _from_environment(environ, tables, report)
+    values = {section: [_values(table, report) for table in tables[section]] for section in SECTIONS}
+    _agree(values, tables, report)
+    report.close()
+    built: dict[str, Any] = {
+        section: tuple(SECTIONS[section](**v) for v in values[section]) for section in SECTIONS
+    }
+    return Settings(
+        server=built["server"][0],
+        ledger=built["ledger"][0],
+        upstreams=built["upstreams"],
+        issuers=built["issuers"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One table before its values are checked. `name` is as in messages: `server`, `upstreams[0]`."""
+
+    section: str
+    name: str
+    place: Place
+    raw: dict[str, object]
+    places: dict[str, Place]
+
+
+def _read(path: Path) -> tuple[str, dict[str, object]]:
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); give its path with --config"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: save it as UTF-8, which TOML requires") from error
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        line = found[1] if found else len(text.splitlines())  # the other message is "at end of document"
+        raise ConfigError(f"{path}:{line}: not TOML: {error}") from error
+
+
+def _from_file(tree: dict[str, object], report: Report) -> dict[str, list[_Table]]:
+    for name in tree.keys() - SECTIONS.keys():
+        report.add(report.place(name), name, _unknown("section", name, SECTIONS))
+    return {section: _tables(section, tree.get(section), report) for section in SECTIONS}
+
+
+def _tables(section: str, found: object, report: Report) -> list[_Table]:
+    if found is None:
+        return [] if section in LISTS else [_table(section, section, {}, (section,), report)]
+    if section not in LISTS and isinstance(found, dict):
+        return [_table(section, section, found, (section,), report)]
+    if section in LISTS and isinstance(found, list) and all(isinstance(table, dict) for table in found):
+        return [
+            _table(section, f"{section}[{i}]", table, (section, i), report) for i, table in enumerate(found)
+        ]
+    expected = f"[[{section}]], once for each" if section in LISTS else f"[{section}], once"
+    report.add(report.place(section), section, f"write it as {expected}")
+    return []
+
+
+def _table(section: str, name: str, raw: dict[str, object], spot: Spot, report: Report) -> _Table:
+    return _Table(
+        section, name, report.place(*spot), dict(raw), {key: report.place(*spot, key) for key in raw}
+    )
+
+
+def _from_environment(environ: Mapping[str, str], tables: dict[str, list[_Table]], report: Report) -> None:
+    overrides = []
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX) or "__" not in variable.removeprefix(PREFIX):
+            continue
+        match = _VARIABLE.fullmatch(variable)
+        section = match["section"].lower() if match else ""
+        if match is None or section not in SECTIONS or (match["index"] is not None) != (section in LISTS):
+            expected = f"write {PREFIX}SECTION__NAME, or {PREFIX}SECTION__INDEX__NAME for a list"
+            report.add(Place.of_variable(variable), "environment", expected)
+        else:
+            overrides.append((section, int(match["index"] or 0), match["name"].lower(), variable, text))
+    for section, index, name, variable, text in sorted(overrides):
+        _override(tables[section], section, index, name, text, Place.of_variable(variable), report)
+
+
+def _override(
+    tables: list[_Table], section: str, index: int, name: str, text: str, place: Place, report: Report
+) -> None:
+    if index > len(tables):
+        report.add(place, section, f"the next free index is {len(tables)}")
+        return
+    if index == len(tables):
+        tables.append(_Table(section, f"{section}[{index}]", place, {}, {}))
+    row = SETTINGS[section].get(name)
+    tables[index].raw[name] = row.kind.from_text(text) if row else text
+    tables[index].places[name] = place
+
+
+def _values(table: _Table, report: Report) -> dict[str, Any]:
+    """The values that are good, defaults with them."""
+    known = SETTINGS[table.section]
+    for name in table.raw.keys() - known.keys():
+        report.add(table.places[name], f"{table.name}.{name}", _unknown("setting", name, known))
+    checked = {name: _value(name, row, table, report) for name, row in known.items()}
+    return {name: value[0] for name, value in checked.items() if value is not None}
+
+
+def _value(name: str, row: Row, table: _Table, report: Report) -> tuple[Any] | None:
+    label = f"{table.name}.{name}"
+    if name not in table.raw and row.required:
+        report.add(table.place, label, f"is missing: {row.help}")
+        return None
+    raw = table.raw.get(name, row.default)
+    if raw is None:
+        return (None,)
+    try:
+        return (row.kind.check(raw, report.path.absolute().parent),)
+    except ValueError as error:
+        report.add(table.places[name], label, str(error))
+        return None
+
+
+def _agree(values: _Values, tables: dict[str, list[_Table]], report: Report) -> None:
+    """What no setting can be checked for alone."""
+    if not tables["upstreams"]:
+        report.add(report.place("upstreams"), "upstreams", "write at least one [[upstreams]] table")
+    for section, name in _UNIQUE:
+        _distinct(section, name, values, tables, report)
+    paths = tuple(f"{value['path']}/" for value in values["upstreams"] if "path" in value)
+    for value, table in zip(values["upstreams"], tables["upstreams"], strict=True):
+        if value.get("path", "").startswith(paths):
+            what = "choose a path that is not below another upstream's"
+            report.add(table.places["path"], f"{table.name}.path", what)
+    own = [value.get("public_url") for value in values["server"]]
+    for value, table in zip(values["issuers"], tables["issuers"], strict=True):
+        if value.get("issuer", "") in own:
+            what = "leave it out: the gateway's own issuer is known without being listed"
+            report.add(table.places["issuer"], f"{table.name}.issuer", what)
+
+
+def _distinct(
+    section: str,
+    name: str,
+    values: _Values,
+    tables: dict[str, list[_Table]],
+    report: Report,
+) -> None:
+    first: dict[object, _Table] = {}
+    for value, table in zip(values[section], tables[section], strict=True):
+        if name in value and first.setdefault(value[name], table) is not table:
+            taken = first[value[name]].places[name].text
+            report.add(table.places[name], f"{table.name}.{name}", f"choose another: {taken} has the same")
+
+
+def _unknown(what: str, name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"there is no such {what}; {hint}"

@@ -1,0 +1,157 @@
+"""The settings themselves: name, type, kind, default and help of each, in one place.
+
+Each field carries its row of the reference. Having a `Settings` means that `load` checked all of
+it. Defaults are raw, as one would write them in the file, and are read by the same checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, get_type_hints
+
+from gateway.config import kinds
+from gateway.config.kinds import Kind, Secret
+
+MIB = 1024 * 1024
+REQUIRED: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the reference says about a setting, and what `load` goes by."""
+
+    kind: Kind
+    help: str
+    default: object = REQUIRED
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where the gateway listens, and how it is reached."""
+
+    host: Annotated[str, Row(kinds.HOST, "Address to listen on.", "127.0.0.1")]
+    port: Annotated[int, Row(kinds.PORT, "TCP port to listen on.", 8080)]
+    public_url: Annotated[
+        str, Row(kinds.SERVER_URL, "What clients put before every path; also the gateway's own issuer.")
+    ]
+    workers: Annotated[int, Row(kinds.whole_number(1, 64), "Server processes.", 1)]
+    log_level: Annotated[str, Row(kinds.LOG_LEVEL, "The least severe message that is logged.", "info")]
+    max_body_bytes: Annotated[
+        int, Row(kinds.BYTES, "Longest request body; a longer one is refused with 413.", 8 * MIB)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """The log of consents and accesses. Relative paths count from the file."""
+
+    origin: Annotated[
+        str,
+        Row(
+            kinds.ORIGIN, "The log's name in every checkpoint. It never changes once the ledger has entries."
+        ),
+    ]
+    store: Annotated[Path, Row(kinds.STORE, "Where the entries are kept.", "sqlite:///ledger.db")]
+    keys: Annotated[
+        Path,
+        Row(
+            kinds.FOLDER,
+            "Log key, gateway key and key-encryption key, made by `consentry keys init`.",
+            "keys",
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """One FHIR server behind the gateway."""
+
+    name: Annotated[str, Row(kinds.NAME, "Its name in the ledger, logs and metrics; unique.")]
+    path: Annotated[str, Row(kinds.UPSTREAM_PATH, "Where clients find it, below `public_url`; unique.")]
+    base_url: Annotated[str, Row(kinds.BASE_URL, "Its FHIR base.")]
+    fhir_version: Annotated[str, Row(kinds.FHIR_VERSION, "Its FHIR release.")]
+    authorization: Annotated[
+        Secret | None,
+        Row(kinds.SECRET, "`Authorization` that the gateway itself sends it; best set by environment.", None),
+    ]
+    timeout_s: Annotated[
+        float, Row(kinds.seconds(600), "Longest wait for its answer; then the client gets 504.", 30)
+    ]
+    max_body_bytes: Annotated[
+        int, Row(kinds.BYTES, "Longest answer that is read; a longer one gives 502.", 64 * MIB)
+    ]
+    max_count: Annotated[
+        int, Row(kinds.whole_number(1, 10_000), "Most entries on a page; a larger `_count` is cut.", 200)
+    ]
+    narrow_limit: Annotated[
+        int, Row(kinds.whole_number(1, 1000), "Most patients that one upstream search is narrowed to.", 50)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """A foreign issuer of access tokens."""
+
+    issuer: Annotated[str, Row(kinds.ISSUER_URL, "The `iss` of its tokens, letter for letter; unique.")]
+    jwks: Annotated[Path | str, Row(kinds.KEY_SET, "Its public keys; plain http only on the loopback.")]
+    audience: Annotated[str, Row(kinds.AUDIENCE, "The `aud` that its tokens must name.")]
+    binding: Annotated[
+        str,
+        Row(
+            kinds.BINDING,
+            'What binds its tokens to consents: their own `consent` claim, or, with `"lookup"`, '
+            "the live consents of their client, user and patient.",
+            "claim",
+        ),
+    ]
+    algorithms: Annotated[
+        tuple[str, ...],
+        Row(
+            kinds.choices(*kinds.ALGORITHMS),
+            "Signature algorithms that are accepted; only asymmetric ones exist.",
+            list(kinds.ALGORITHMS),
+        ),
+    ]
+    default_purpose: Annotated[str, Row(kinds.PURPOSE, "Purpose of use of tokens that name none.", "TREAT")]
+    max_lifetime_s: Annotated[
+        int,
+        Row(
+            kinds.whole_number(1, 86_400), "Longest accepted time from `iat` to `exp`, in seconds.", 86_400
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of the file. The gateway's own issuer is `issuer`; it is not among `issuers`."""
+
+    server: Server
+    ledger: Ledger
+    upstreams: tuple[Upstream, ...]
+    issuers: tuple[Issuer, ...]
+
+    @property
+    def issuer(self) -> str:
+        return self.server.public_url
+
+    def audience(self, upstream: Upstream) -> str:
+        """The `aud` of the gateway's own tokens for `upstream`: its FHIR base as clients see it."""
+        return self.server.public_url + upstream.path
+
+
+SECTIONS: Final[dict[str, type]] = {
+    "server": Server,
+    "ledger": Ledger,
+    "upstreams": Upstream,
+    "issuers": Issuer,
+}
+LISTS: Final = ("upstreams", "issuers")
+SETTINGS: Final[dict[str, dict[str, Row]]] = {
+    section: {name: hint.__metadata__[0] for name, hint in get_type_hints(made, include_extras=True).items()}
+    for section, made in SECTIONS.items()
+}

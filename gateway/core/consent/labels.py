@@ -1,0 +1,187 @@
+"""Security labels of records and of rules, and which way they reach.
+
+Confidentiality is an order, U < L < M < N < R < V: a denied level reaches everything at or above it, a
+permitted one everything at or below. Sensitivities are a hierarchy: a deny reaches any label at or below
+its code, a permit only what has nothing outside its codes. A record is at least R when it carries a
+sensitivity, or any label that is not known here; without labels it is N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.core.consent.hierarchy import Hierarchy
+from gateway.core.values import Label
+
+CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+ACT_CODE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+LEVELS: Final = "ULMNRV"
+NORMAL: Final = LEVELS.index("N")
+RESTRICTED: Final = LEVELS.index("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """A record's labels, understood: its level, its sensitivities, and every label in canonical form.
+    `foreign` are the labels that are not known here."""
+
+    level: int
+    sensitivities: frozenset[str]
+    all: frozenset[Label]
+    foreign: frozenset[Label]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """The labels of a rule: levels as given, sensitivities closed downwards, others to the letter."""
+
+    levels: tuple[int, ...]
+    sensitivities: frozenset[str]
+    others: frozenset[Label]
+
+    def denies(self, marks: Marks) -> bool:
+        if self.levels and marks.level >= min(self.levels):
+            return True
+        if self.sensitivities & marks.sensitivities or self.others & marks.all:
+            return True
+        return any(self._may_mean(label) for label in marks.foreign)
+
+    def permits(self, marks: Marks) -> bool:
+        ceiling = max(self.levels, default=None)
+        if not self.sensitivities and not self.others:
+            return ceiling is None or marks.level <= ceiling
+        if not (marks.sensitivities <= self.sensitivities and marks.foreign <= self.others):
+            return False
+        if ceiling is not None and marks.level <= ceiling:
+            return True
+        # What brings the record to R is covered by name; a level above that is not.
+        named = bool(marks.sensitivities) or bool(marks.all & self.others)
+        return named and (ceiling is None or marks.level <= RESTRICTED)
+
+    def covers(self, other: LabelRule) -> bool:
+        """Whether, as a deny, it reaches every record that `other` permits."""
+        if min(self.levels, default=NORMAL) == 0:
+            return True
+        narrower = other.sensitivities <= self.sensitivities and other.others <= self.others
+        return narrower and not other.levels
+
+    def _may_mean(self, label: Label) -> bool:
+        # Without a known system the code may still be the one denied; without a code it may be any.
+        if not label.code or label.code in self.sensitivities:
+            return True
+        return not label.system and any(label.code == other.code for other in self.others)
+
+
+class LabelOrder:
+    """`sensitivities` are codes of v3-ActCode; `handling` labels ask for care and restrict nothing here;
+    `aliases` are other spellings of systems."""
+
+    def __init__(
+        self,
+        sensitivities: Hierarchy,
+        handling: Iterable[Label] = (),
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self._sensitivities = sensitivities
+        self._handling = frozenset(handling)
+        self._aliases = dict(aliases or {})
+
+    def marks(self, labels: Iterable[Label]) -> Marks:
+        """What the labels of a record say."""
+        canonical = frozenset(self._canonical(label) for label in labels)
+        levels = [LEVELS.index(label.code) for label in canonical if _is_level(label)]
+        sensitive = frozenset(label.code for label in canonical if self._is_sensitivity(label))
+        foreign = frozenset(label for label in canonical if not self._is_known(label))
+        level = max(levels, default=NORMAL)
+        if sensitive or foreign:
+            level = max(level, RESTRICTED)
+        return Marks(level, sensitive, canonical, foreign)
+
+    def rule(self, texts: Iterable[str]) -> LabelRule | None:
+        """The labels that a rule names as `code` or `system|code`; None when it names none."""
+        named = [self.named(text) for text in texts]
+        if not named:
+            return None
+        return LabelRule(
+            levels=tuple(sorted(LEVELS.index(label.code) for label in named if _is_level(label))),
+            sensitivities=self._sensitivities.below_any(
+                label.code for label in named if self._is_sensitivity(label)
+            ),
+            others=frozenset(
+                label for label in named if not _is_level(label) and not self._is_sensitivity(label)
+            ),
+        )
+
+    def named(self, text: str) -> Label:
+        """The label that a consent means; a bare code is a level or a code of v3-ActCode."""
+        system, bar, code = text.rpartition("|")
+        if bar:
+            return self._canonical(Label(system, code))
+        return Label(CONFIDENTIALITY if len(text) == 1 and text in LEVELS else ACT_CODE, text)
+
+    def knows(self, text: str) -> bool:
+        """Whether a consent can name `text` and be sure to be understood: of HL7's two systems only the
+        codes known here, of another system any code, to the letter."""
+        label = self.named(text)
+        return self._is_known(label) or label.system not in (CONFIDENTIALITY, ACT_CODE)
+
+    def _canonical(self, label: Label) -> Label:
+        system = self._aliases.get(label.system)
+        return label if system is None else Label(system, label.code)
+
+    def _is_sensitivity(self, label: Label) -> bool:
+        return label.system == ACT_CODE and label.code in self._sensitivities.codes
+
+    def _is_known(self, label: Label) -> bool:
+        return _is_level(label) or self._is_sensitivity(label) or label in self._handling
+
+
+def _is_level(label: Label) -> bool:
+    return label.system == CONFIDENTIALITY and len(label.code) == 1 and label.code in LEVELS
+
+
+# --- HL7's tables: hl7.terminology 5.1.0, CodeSystem v3-ActCode 8.0.0 (CC0) -------------------------
+
+_STAND_ALONE = (
+    "GDIS HIV MST PREGNANT SDV SEX STD TBOO VIO IDS DEMO DOB GENDER LIVARG MARST PATLOC RACE REL "
+    "B EMPL LOCIS SSP ADOL CEL VIP DIA DRGIS EMP PDS PHY PRS"
+)
+SENSITIVITIES: Final = Hierarchy(
+    {
+        "SPI": ("BH", "MH", "PSY", "PSYTHPN", "SUD"),
+        "BH": ("COGN", "DVD", "EMOTDIS"),
+        # IHE PCF hangs ETHUD and OPIOIDUD under ETH, HL7 under SUD: the two are read as one.
+        "SUD": ("ETHUD", "OPIOIDUD", "ETH"),
+        "ETH": ("SUD",),
+        # SICKLE is the retired spelling of SCA.
+        "SCA": ("SICKLE",),
+        "SICKLE": ("SCA",),
+        **dict.fromkeys(_STAND_ALONE.split(), ()),
+    }
+)
+_OBLIGATIONS = (
+    "ANONY AOD AUDIT AUDTR CPLYPOL CPLYCC CPLYCD CPLYCUI CPLYJPP CPLYJSP CPLYOPP CPLYOSP DECLASSIFYLABEL "
+    "DEID DELAU DOWNGRDLABEL DRIVLABEL ENCRYPT ENCRYPTR ENCRYPTT ENCRYPTU HUAPRV LABEL MASK MINEC "
+    "PERSISTLABEL PRIVMARK PSEUD REDACT UPGRDLABEL PROCESSINLINELABEL "
+    "NODSCLCD NODSCLCDS NORDSCLCD NORDSCLCDS NORDSLCD RedisclosureProhibitionMark"
+)
+_INTEGRITY = "ABSTRED AGGRED ANONYED MAPPED MASKED PSEUDED REDACTED SUBSETTED SYNTAC TRSLT VERSIONED"
+HANDLING: Final = frozenset(
+    {Label(ACT_CODE, code) for code in _OBLIGATIONS.split()}
+    | {
+        Label("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code)
+        for code in _INTEGRITY.split()
+    }
+    | {Label("http://terminology.hl7.org/CodeSystem/v3-ActReason", "HTEST")}
+)
+ALIASES: Final[Mapping[str, str]] = {
+    "http://hl7.org/fhir/v3/Confidentiality": CONFIDENTIALITY,
+    "urn:oid:2.16.840.1.113883.5.25": CONFIDENTIALITY,
+    "http://hl7.org/fhir/v3/ActCode": ACT_CODE,
+    "urn:oid:2.16.840.1.113883.5.4": ACT_CODE,
+    # A value set in the place of its code system, as public Consent examples have it.
+    "http://terminology.hl7.org/ValueSet/v3-InformationSensitivityPolicy": ACT_CODE,
+}
+LABELS: Final = LabelOrder(SENSITIVITIES, HANDLING, ALIASES)

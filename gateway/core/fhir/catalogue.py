@@ -1,0 +1,211 @@
+"""What one FHIR release knows: its types, search parameters, patient compartment, and who owns what.
+
+A `Catalogue` is parsed from three tables of `mappings/` (formats in mappings/README.md) and never
+changes. A type that the access table does not list does not exist for the gateway; a search
+parameter that is not listed is unknown, and unknown means no. Reading files is `gateway.mapping`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from gateway.core.fhir.paths import Path
+
+Release = Literal["R4", "R4B", "R5"]
+ParamType = Literal[
+    "token", "date", "reference", "string", "number", "quantity", "uri", "composite", "special"
+]
+Kind = Literal["compartment", "shared", "denied"]
+
+VERSIONS: dict[Release, str] = {"R4": "4.0.1", "R4B": "4.3.0", "R5": "5.0.0"}
+_HEADER = {"origin", "licence", "fhirVersion"}
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A search parameter of one type. No `paths`: it can be asked upstream, not evaluated here.
+
+    `targets` are the types a reference may point at, empty for any type; `components` the names of
+    a composite's parts, in order, empty when a part is no parameter of its own.
+    """
+
+    name: str
+    type: ParamType
+    paths: tuple[Path, ...] = ()
+    targets: frozenset[str] = frozenset()
+    components: tuple[str, ...] = ()
+
+    def may_target(self, type_: str) -> bool:
+        return self.type == "reference" and (not self.targets or type_ in self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeAccess:
+    """How records of a type may be reached, whatever the token says.
+
+    compartment: owned by the patients at `owner`; `narrow` is the search parameter to inject.
+    shared: about no patient. denied: never, for the reason `why`.
+    `members` are the paths of HL7's literal compartment, of which `owner` is the subject-like part.
+    """
+
+    kind: Kind
+    owner: tuple[Path, ...] = ()
+    narrow: str | None = None
+    owner_params: tuple[str, ...] = ()
+    members: tuple[Path, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """One release. `types` are all its concrete resource types, denied ones included."""
+
+    release: Release
+    types: frozenset[str]
+    _access: Mapping[str, TypeAccess] = field(repr=False)
+    _params: Mapping[str, Mapping[str, Param]] = field(repr=False)
+    _common: Mapping[str, Param] = field(repr=False)
+
+    @classmethod
+    def parse(
+        cls, search_params: Mapping[str, Any], compartment: Mapping[str, Any], access: Mapping[str, Any]
+    ) -> Catalogue:
+        """The three tables as parsed JSON. Raises ValueError naming the place that is wrong."""
+        return _parse(search_params, compartment, access)
+
+    @property
+    def version(self) -> str:
+        """The release's version as FHIR writes it: `4.0.1`."""
+        return VERSIONS[self.release]
+
+    def access(self, type_: str) -> TypeAccess:
+        """How `type_` may be reached; an unknown type is denied."""
+        return self._access.get(type_, _UNLISTED)
+
+    def param(self, type_: str, name: str) -> Param | None:
+        """The search parameter `name` of `type_`, the common ones (`_id` ...) included."""
+        return self._params.get(type_, {}).get(name) or self._common.get(name)
+
+    def params(self, type_: str) -> Mapping[str, Param]:
+        """The search parameters that are `type_`'s own, by name."""
+        return self._params.get(type_, {})
+
+
+_UNLISTED = TypeAccess("denied", why="the type is not listed")
+
+
+# --- parsing: every key is known, every reference between the tables resolves -------------------
+
+
+def _parse(search: Mapping[str, Any], compartment: Mapping[str, Any], access: Mapping[str, Any]) -> Catalogue:
+    release = _release(search, "search parameters")
+    for table, place in ((compartment, "compartment"), (access, "access")):
+        if _release(table, place) != release:
+            raise ValueError(f"{place}: is of another FHIR release than the search parameters")
+    _keys(search, _HEADER | {"common", "types"}, "search parameters")
+    _keys(compartment, _HEADER | {"types"}, "compartment")
+    _keys(access, _HEADER | {"types"}, "access")
+    params = {
+        type_: {name: _param(name, row, f"{type_}.{name}") for name, row in rows.items()}
+        for type_, rows in search["types"].items()
+    }
+    common = {name: _param(name, row, name) for name, row in search["common"].items()}
+    _check_components(params)
+    if access["types"].keys() != params.keys():
+        odd = sorted(access["types"].keys() ^ params.keys())
+        raise ValueError(f"access: lists other types than the search parameters: {', '.join(odd)}")
+    accesses = {
+        type_: _access(type_, row, params[type_] | common, compartment["types"].get(type_, []))
+        for type_, row in access["types"].items()
+    }
+    return Catalogue(release, frozenset(params), accesses, params, common)
+
+
+def _release(table: Mapping[str, Any], place: str) -> Release:
+    for release, version in VERSIONS.items():
+        if table.get("fhirVersion") == version:
+            return release
+    raise ValueError(f"{place}: fhirVersion is not one of {', '.join(VERSIONS.values())}")
+
+
+def _param(name: str, row: Mapping[str, Any], place: str) -> Param:
+    _keys(row, {"type", "paths", "targets", "components"}, place)
+    if row.get("type") not in get_args(ParamType):
+        raise ValueError(f"{place}: unknown search parameter type {row.get('type')!r}")
+    return Param(
+        name,
+        row["type"],
+        tuple(_path(p, place) for p in _texts(row, "paths", place)),
+        frozenset(_texts(row, "targets", place)),
+        tuple(_texts(row, "components", place)),
+    )
+
+
+def _check_components(params: Mapping[str, Mapping[str, Param]]) -> None:
+    for type_, rows in params.items():
+        for param in rows.values():
+            missing = [c for c in param.components if c not in rows]
+            if missing:
+                raise ValueError(f"{type_}.{param.name}: no such component: {', '.join(missing)}")
+
+
+def _access(
+    type_: str, row: Mapping[str, Any], params: Mapping[str, Param], members: list[str]
+) -> TypeAccess:
+    _keys(row, {"kind", "owner", "narrow", "why"}, type_)
+    why = row.get("why", "")
+    match row.get("kind"):
+        case "compartment":
+            # A Patient is its own owner (`{def}`), so it alone names no parameter.
+            owners = tuple(_texts(row, "owner", type_))
+            if (type_ == "Patient") != (not owners):
+                raise ValueError(f"{type_}: a compartment type names its owner parameters, Patient none")
+            if type_ != "Patient" or row.get("narrow") != "_id":
+                _reference(type_, params, [row.get("narrow", "")])
+            literal = [m for m in members if m != "{def}"]
+            return TypeAccess(
+                "compartment",
+                _reference(type_, params, owners),
+                row["narrow"],
+                owners,
+                _reference(type_, params, literal),
+                why,
+            )
+        case "shared" | "denied" as kind if row.keys() <= {"kind", "why"} and (kind == "shared" or why):
+            return TypeAccess(kind, why=why)
+        case _:
+            raise ValueError(f"{type_}: kind is compartment, shared, or denied with a why")
+
+
+def _reference(type_: str, params: Mapping[str, Param], names: Sequence[str]) -> tuple[Path, ...]:
+    paths: dict[Path, None] = {}
+    for name in names:
+        param = params.get(name)
+        if param is None or not param.may_target("Patient") or not param.paths:
+            raise ValueError(f"{type_}.{name}: is not a reference parameter that can name a patient")
+        paths.update(dict.fromkeys(param.paths))
+    return tuple(paths)
+
+
+def _path(text: str, place: str) -> Path:
+    try:
+        return Path.parse(text)
+    except ValueError as wrong:
+        raise ValueError(f"{place}: {wrong}") from wrong
+
+
+def _texts(row: Mapping[str, Any], key: str, place: str) -> list[str]:
+    value = row.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        raise ValueError(f"{place}: {key} is a list of texts")
+    return value
+
+
+def _keys(row: Mapping[str, Any], known: set[str], place: str) -> None:
+    if not isinstance(row, Mapping):
+        raise ValueError(f"{place}: is not an object")
+    unknown = sorted(row.keys() - known)
+    if unknown:
+        raise ValueError(f"{place}: unknown key {', '.join(unknown)}")

@@ -1,0 +1,106 @@
+"""One permitted resource, made fit to leave: strangers cut out, mentions of hidden records silenced.
+
+`redact` never adds content: every edit drops a member, blanks a Reference, or turns an address of the
+upstream into ours. A resource that needs none of this leaves as the bytes the upstream sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import Any, Final
+
+from gateway.core.fhir.addresses import Place
+from gateway.core.fhir.codec import DROP, Edit, apply_edit, keep_members, member, quote
+from gateway.core.fhir.facts import Facts
+from gateway.core.fhir.mentions import Mention
+from gateway.core.fhir.outline import Outline
+from gateway.core.values import Ref, Shape
+
+MASKED: Final = (
+    b'{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason",'
+    b'"valueCode":"masked"}]}'
+)
+"""What stands for a Reference of which nothing may stay; the element may be a required one."""
+
+SUBSETTED: Final = (
+    b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}'
+)
+
+
+def hidden_targets(facts: Facts) -> Iterator[Ref]:
+    """The records whose visibility decides how much of a mention may stay."""
+    return (mention.target for mention in facts.mentions if mention.target is not None)
+
+
+def redact(raw: bytes, facts: Facts, visible: Set[Ref]) -> bytes:
+    """`raw` without what tells of records outside `visible`; `raw` itself when there is nothing to do."""
+    if not (facts.mentions or facts.addresses or facts.strangers):
+        return raw
+    edits: dict[str | int, Any] = {}
+    for place, address in facts.addresses:
+        _put(edits, place, DROP if address is None else quote(address))
+    silenced = [mention for mention in facts.mentions if mention.target not in visible]
+    for mention in silenced:
+        _put(edits, mention.place, _silence(mention))
+    for index in facts.strangers:
+        _put(edits, ("contained", index), DROP)
+    if silenced or facts.strangers:
+        # Narrative is generated from the whole record; it repeats what was just taken out.
+        _put(edits, ("text",), DROP)
+    if not edits:
+        return raw
+    left = apply_edit(raw, edits)
+    assert left is not None, "resourceType and id are never edited"
+    return left
+
+
+def _silence(mention: Mention) -> Edit:
+    return MASKED if mention.whole else {"display": DROP, "identifier": DROP}
+
+
+def _put(edits: dict[str | int, Any], place: Place, edit: Edit) -> None:
+    """Adds `edit` at `place`. An edit of a whole value wins over edits inside it."""
+    node = edits
+    for step in place[:-1]:
+        node = node.setdefault(step, {})
+        if not isinstance(node, dict):
+            return
+    old = node.get(place[-1])
+    if isinstance(old, dict) and isinstance(edit, dict):
+        old.update(edit)
+    elif old is None or isinstance(old, dict):
+        node[place[-1]] = edit
+
+
+# --- Shape -----------------------------------------------------------------------------------------
+
+ALWAYS: Final = ("resourceType", "id", "meta")
+
+
+def reshape(raw: bytes, shape: Shape, outline: Outline) -> bytes:
+    """What `_elements` and `_summary` leave of a resource that may be released (search.html, summary).
+
+    A cut resource is tagged SUBSETTED. `_elements` keeps the mandatory elements too.
+    """
+    if shape.elements:
+        kept = keep_members(raw, [*ALWAYS, *shape.elements, *outline.mandatory])
+    elif shape.summary == "true":
+        kept = keep_members(raw, [*ALWAYS, *outline.summary])
+    elif shape.summary == "text":
+        kept = keep_members(raw, [*ALWAYS, "text", *outline.mandatory])
+    elif shape.summary == "data":
+        kept = apply_edit(raw, {"text": DROP}) or raw
+    else:
+        return raw
+    return _tag_subsetted(kept)
+
+
+def _tag_subsetted(raw: bytes) -> bytes:
+    meta = member(raw, "meta")
+    if meta is None:
+        edit: Edit = {"meta": b'{"tag":[' + SUBSETTED + b"]}"}
+    else:
+        tags = (member(meta, "tag") or b"[]").strip()
+        before = tags[:-1] + b"," if tags != b"[]" else b"["
+        edit = {"meta": {"tag": before + SUBSETTED + b"]"}}
+    return apply_edit(raw, edit) or raw

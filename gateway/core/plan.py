@@ -1,0 +1,44 @@
+"""A plan: what may be asked of the upstream for one request, and who judges what comes back.
+
+Only `decide` builds plans, permits and denials; everything after it is held to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.core.consent.evaluate import Because
+from gateway.core.judge import Judge
+from gateway.core.values import Ask, FhirRequest, Ref
+from gateway.errors import ConsentryError
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`asks` are sent in order: for a vread the current version comes first. None at all means that the
+    answer is an empty page. `required` are the query pairs that an upstream must not have left out."""
+
+    request: FhirRequest
+    asks: tuple[Ask, ...]
+    required: tuple[tuple[str, str], ...]
+    judge: Judge
+
+    @property
+    def wanted(self) -> Ref:
+        assert self.request.type is not None
+        assert self.request.id is not None
+        return Ref(self.request.type, self.request.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """`error` is what the caller hears, `reason` the code that the ledger keeps."""
+
+    error: ConsentryError
+    reason: str
+    because: tuple[Because, ...] = ()

@@ -1,0 +1,117 @@
+"""What the ledger keeps of one read: the hidden facts of its entries (docs/formats.md, entry types).
+
+One entry for each patient whose records were released, in one batch under one request id; records that
+belong to nobody go under the token's patient, or the organisation. A denial has no result data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from gateway.core.canon import Json, sha256_text
+from gateway.core.fhir.release import Candidate, lines_of_versions
+from gateway.core.values import ConsentRef, FhirRequest, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An entry to be sealed. `patient` None: under the organisation's key. Holds patient data: no repr."""
+
+    kind: str
+    patient: str | None
+    facts: Mapping[str, Json] = field(repr=False)
+    attachments: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What every entry of one request shares. `at_ms` is the request's one reading of the clock."""
+
+    request_id: str
+    at_ms: int
+    policy: str
+    token: Token
+
+    def common(self, patient: str | None) -> dict[str, Json]:
+        facts: dict[str, Json] = {
+            "rid": self.request_id,
+            "ms": self.at_ms,
+            "pol": self.policy,
+            "cli": self.token.client,
+            "act": str(self.token.fhir_user or self.token.subject),
+        }
+        if patient is not None:
+            facts["pat"] = f"Patient/{patient}"
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is about to leave: status, body, and the released resources. `consents` is by patient: the
+    entry of the consent that let the records go."""
+
+    status: int
+    body: bytes = field(repr=False)
+    candidates: Sequence[Candidate]
+    consents: Mapping[str, ConsentRef]
+
+
+def permit_drafts(occasion: Occasion, request: FhirRequest, outcome: Outcome) -> list[Draft]:
+    """The `read.permit` entries of one answer."""
+    shared: dict[str, Json] = {
+        "int": str(request.interaction),
+        "pou": list(occasion.token.purposes),
+        "q": sha256_text(normal_query(request).encode()),
+        "st": outcome.status,
+        "len": len(outcome.body),
+        "bd": sha256_text(outcome.body),
+        "tok": None,
+    }
+    drafts = []
+    for patient, candidates in _by_patient(outcome.candidates, occasion.token.patient).items():
+        lines = lines_of_versions(candidates)
+        counts: dict[str, Json] = dict(sorted(Counter(c.facts.type for c in candidates).items()))
+        facts: dict[str, Json] = {
+            **occasion.common(patient),
+            **shared,
+            "con": _entry(outcome.consents.get(patient or "")),
+            "rty": counts,
+            "rids": sha256_text(lines.encode()),
+        }
+        drafts.append(Draft("read.permit", patient, facts, {"rids": lines}))
+    return drafts
+
+
+def deny_draft(occasion: Occasion, interaction: str, reason: str, consent: ConsentRef | None) -> Draft:
+    """The `read.deny` entry of a request that got nothing."""
+    patient = occasion.token.patient
+    facts: dict[str, Json] = {
+        **occasion.common(patient),
+        "int": interaction,
+        "rsn": reason,
+        "con": _entry(consent),
+        "tok": None,
+    }
+    return Draft("read.deny", patient, facts)
+
+
+def normal_query(request: FhirRequest) -> str:
+    """The request in one spelling: what it addressed and its own query, as parsed."""
+    where = "/".join(part for part in (request.type, request.id, request.version) if part is not None)
+    return f"{where}?{urlencode(request.query)}"
+
+
+def _by_patient(candidates: Sequence[Candidate], context: str | None) -> dict[str | None, list[Candidate]]:
+    found: dict[str | None, list[Candidate]] = {}
+    for candidate in candidates:
+        whose: list[str | None] = [*sorted(candidate.facts.owners)]
+        for patient in whose or [context]:
+            found.setdefault(patient, []).append(candidate)
+    return found or {context: []}
+
+
+def _entry(ref: ConsentRef | None) -> Json:
+    return None if ref is None else [ref.entry, ref.hash]

@@ -1,0 +1,130 @@
+"""Every way a request can fail, each with its HTTP status and FHIR issue code.
+
+    ConsentryError
+    ├── BadRequest 400          ├── MisdirectedRequest 421
+    ├── Unauthenticated 401     ├── HeadersTooLarge 431
+    ├── Forbidden 403           ├── UpstreamUnusable 502
+    ├── NotFound 404            ├── LedgerUnavailable 503
+    ├── MethodNotAllowed 405    ├── UpstreamTimeout 504
+    ├── NotAcceptable 406       ├── ConfigError        command line, exit status 2
+    ├── Gone 410                └── VerificationFailed command line, exit status 1
+    ├── PayloadTooLarge 413
+    ├── UriTooLong 414
+    └── UnsupportedMediaType 415
+
+What an error says is public: it is written for the caller, names no stored data and never quotes
+the upstream. The cause is chained (`raise ... from`) and goes to the operator's log only.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ConsentryError(Exception):
+    """`text` is what the caller reads; `code` is from FHIR's issue-type value set."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "exception"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class BadRequest(ConsentryError):
+    status, code = 400, "invalid"
+
+
+class Unauthenticated(ConsentryError):
+    """No token (`oauth_error` None) or one that is not accepted (RFC 6750 section 3.1)."""
+
+    status, code = 401, "login"
+
+    def __init__(self, text: str, oauth_error: str | None = "invalid_token") -> None:
+        super().__init__(text)
+        self.oauth_error = oauth_error
+
+
+class Forbidden(ConsentryError):
+    """A valid token asks for what it may not have. `reason` is a code for the ledger, not for the caller."""
+
+    status, code = 403, "forbidden"
+
+    def __init__(self, text: str, reason: str = "insufficient_scope") -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class NotFound(ConsentryError):
+    """Hidden and missing instances raise this one error with this one text."""
+
+    status, code = 404, "not-found"
+
+    def __init__(self, text: str = "There is no such resource.") -> None:
+        super().__init__(text)
+
+
+class MethodNotAllowed(ConsentryError):
+    status, code = 405, "not-supported"
+
+
+class NotAcceptable(ConsentryError):
+    status, code = 406, "not-supported"
+
+
+class Gone(ConsentryError):
+    status, code = 410, "deleted"
+
+
+class PayloadTooLarge(ConsentryError):
+    status, code = 413, "too-long"
+
+
+class UriTooLong(ConsentryError):
+    status, code = 414, "too-long"
+
+
+class UnsupportedMediaType(ConsentryError):
+    status, code = 415, "not-supported"
+
+
+class MisdirectedRequest(ConsentryError):
+    status, code = 421, "invalid"
+
+
+class HeadersTooLarge(ConsentryError):
+    status, code = 431, "too-long"
+
+
+class UpstreamUnusable(ConsentryError):
+    """The upstream did not answer, or answered what cannot be filtered; nothing of it is quoted."""
+
+    status, code = 502, "transient"
+
+    def __init__(self, text: str = "The record server gave no usable answer.") -> None:
+        super().__init__(text)
+
+
+class LedgerUnavailable(ConsentryError):
+    """The read could not be recorded, or the consents could not be read; nothing is released."""
+
+    status, code = 503, "transient"
+
+    def __init__(self, text: str = "The ledger is not available, so nothing can be released.") -> None:
+        super().__init__(text)
+
+
+class UpstreamTimeout(ConsentryError):
+    status, code = 504, "timeout"
+
+    def __init__(self, text: str = "The record server took too long.") -> None:
+        super().__init__(text)
+
+
+class ConfigError(ConsentryError):
+    """Something the operator wrote is wrong; the text says what and what to do about it."""
+
+
+class VerificationFailed(ConsentryError):
+    """A log, proof or receipt does not hold; the text names the place."""

@@ -1,0 +1,206 @@
+"""The sequencer: one thread that gives every entry its index, in groups, each one durable commit.
+
+What waits while a commit syncs makes up the next group, so the disk sets the pace and no timer does.
+A future is resolved only after its entries are durable; any failure fails every waiter of the group,
+whose retry under the same nonces is safe. The same thread publishes checkpoints between groups.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.errors import LedgerUnavailable
+from gateway.ledger.publisher import Publisher
+from gateway.ledger.store import Appender, Batch, Head
+
+MAX_GROUP_ENTRIES = 4096
+MAX_GROUP_BYTES = 1 << 20
+PUBLISH_EVERY_S = 1.0
+IDLE_AFTER_S = 0.25
+
+log = logging.getLogger(__name__)
+_Result = list[int] | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiter:
+    batch: Batch
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[list[int]]
+
+
+class Sequencer:
+    """Owns `appender` and `publisher` from `start` on. `clock_ms` is milliseconds since the epoch.
+
+    `head` is the last committed head; it is set before the futures of its entries resolve.
+    """
+
+    def __init__(self, appender: Appender, publisher: Publisher, clock_ms: Callable[[], int]) -> None:
+        self.head: Head = appender.head()
+        self.publisher = publisher
+        self._appender = appender
+        self._clock_ms = clock_ms
+        self._waiting: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
+        self._left_over: _Waiter | None = None
+        self._closing = self._ended = False
+        self._publish_after_s = 0.0
+        self._tidy = False
+        self._thread = threading.Thread(target=self._run, name="ledger-sequencer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, batch: Batch) -> asyncio.Future[list[int]]:
+        """The future indexes of `batch`, which stays together and in order.
+
+        Fails with EntryRefused if an entry may not be appended, with LedgerUnavailable if the batch
+        may not be durable. Called on a running event loop.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[int]] = loop.create_future()
+        if self._closing:
+            future.set_exception(LedgerUnavailable("The ledger is closing; nothing was recorded."))
+        else:
+            self._waiting.put(_Waiter(batch, loop, future))
+            if self._ended:
+                self._turn_away()
+        return future
+
+    def close(self) -> None:
+        """Commit what waits, publish the head, and end the thread. The appender is not closed."""
+        self._closing = True
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while (group := self._take()) is not None:
+                if group:
+                    self._commit(group)
+                elif self._tidy:
+                    self._housekeeping()
+                self._publish_if_due()
+            self._publish_after_s = 0.0
+            self._publish_if_due()
+        finally:  # whatever ended the thread, nobody waits for it for ever
+            self._closing = self._ended = True
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiter = self._waiting.get_nowait()
+                if waiter is not None:
+                    _resolve([waiter], [LedgerUnavailable("The ledger is closed; nothing was recorded.")])
+
+    def _take(self) -> list[_Waiter] | None:
+        """All that waits, up to the limits; empty after a while of nothing; None at the end."""
+        try:
+            first = self._left_over or self._waiting.get(timeout=self._patience_s())
+        except queue.Empty:
+            return []
+        self._left_over = None
+        if first is None:
+            return None
+        return self._fill([first])
+
+    def _fill(self, group: list[_Waiter]) -> list[_Waiter]:
+        entries, size = _weight(group[0].batch)
+        while entries < MAX_GROUP_ENTRIES and size < MAX_GROUP_BYTES:
+            try:
+                waiter = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if waiter is None:
+                self._waiting.put(None)  # the end comes after this group
+                break
+            more_entries, more_bytes = _weight(waiter.batch)
+            entries, size = entries + more_entries, size + more_bytes
+            if entries > MAX_GROUP_ENTRIES or size > MAX_GROUP_BYTES:
+                self._left_over = waiter
+                break
+            group.append(waiter)
+        return group
+
+    def _patience_s(self) -> float | None:
+        return IDLE_AFTER_S if self._tidy or self._unpublished() else None
+
+    def _commit(self, group: list[_Waiter]) -> None:
+        # The nonces are random, so their order tells nothing of who came first or of which entries
+        # belong to one patient.
+        group.sort(key=lambda waiter: waiter.batch[0].nonce if waiter.batch else b"")
+        results: list[_Result]
+        try:
+            committed = self._appender.append([waiter.batch for waiter in group], self._clock_ms() // 1000)
+        except Exception as failed:  # whatever it was, nobody may take the group for durable
+            log.exception("the ledger could not commit %d batches", len(group))
+            results = [_not_recorded(failed)] * len(group)
+            self._read_head_again()
+        else:
+            self.head = committed.head
+            self._tidy = True
+            results = list[_Result](committed.outcomes)
+        _resolve(group, results)
+
+    def _read_head_again(self) -> None:
+        # The commit may have happened all the same. What it held is then found by nonce at the retry;
+        # decisions must see it now.
+        try:
+            self.head = self._appender.head()
+        except Exception:
+            log.exception("the ledger's head cannot be read")
+
+    def _housekeeping(self) -> None:
+        self._tidy = False
+        try:
+            self._appender.idle()
+        except Exception:
+            log.exception("housekeeping of the ledger failed")
+
+    def _unpublished(self) -> bool:
+        return self.head.size > self.publisher.last.size
+
+    def _publish_if_due(self) -> None:
+        if not self._unpublished() or time.monotonic() < self._publish_after_s:
+            return
+        self._publish_after_s = time.monotonic() + PUBLISH_EVERY_S
+        try:
+            self.publisher.publish(self.head)
+        except Exception:  # entries stay durable and provable; the next second tries again
+            log.exception("the checkpoint of size %d could not be published", self.head.size)
+
+
+def _weight(batch: Batch) -> tuple[int, int]:
+    return len(batch), sum(len(entry.leaf) + len(entry.sidecar) for entry in batch)
+
+
+def _not_recorded(failed: Exception) -> LedgerUnavailable:
+    error = LedgerUnavailable()
+    error.__cause__ = failed
+    return error
+
+
+def _resolve(group: list[_Waiter], results: list[_Result]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[list[int]], _Result]]] = {}
+    for waiter, result in zip(group, results, strict=True):
+        by_loop.setdefault(waiter.loop, []).append((waiter.future, result))
+    for loop, pairs in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+            loop.call_soon_threadsafe(_set_results, pairs)
+
+
+def _set_results(pairs: list[tuple[asyncio.Future[list[int]], _Result]]) -> None:
+    for future, result in pairs:
+        if future.done():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

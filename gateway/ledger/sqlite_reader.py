@@ -1,0 +1,125 @@
+"""Reading a ledger's SQLite file, from any process and beside the writer (WAL, `mode=ro`).
+
+Each call sees one committed state. Long reads belong on a reader of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import apsw
+
+from gateway.core.tlog.tiles import split_hashes
+from gateway.errors import LedgerUnavailable
+from gateway.ledger.store import STATE_KINDS, Head, StoredEntry, StoredSidecar
+
+STATE_FILTER = f"kind IN ({', '.join(repr(kind) for kind in sorted(STATE_KINDS))})"
+_PAGE = 1000  # entries read at once while a caller walks through them
+
+
+class SqliteReader:
+    """The `StoreReader` of a SQLite file; usable from several threads, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        with named_failure():
+            uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+            self._db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+            self._db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+            self._db.set_busy_timeout(2000)
+
+    def head(self) -> Head:
+        with self._reading():
+            return read_head(self._db)
+
+    def mark(self) -> int:
+        return int(self._rows("SELECT mark FROM head")[0][0])
+
+    def tile(self, level: int, number: int) -> bytes | None:
+        with self._reading():
+            return read_tile(self._db, level, number)
+
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        """The leaves start..stop-1 in order, fewer if the store has fewer or a gap."""
+        rows = self._rows("SELECT idx, leaf FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx", start, stop)
+        return [leaf for place, (index, leaf) in enumerate(rows, start) if index == place]
+
+    def columns(self, start: int, stop: int) -> list[tuple[str, int, bytes, bool]]:
+        rows = self._rows(
+            "SELECT kind, at_s, nonce, sidecar.idx IS NOT NULL FROM entry LEFT JOIN sidecar USING (idx)"
+            " WHERE entry.idx >= ? AND entry.idx < ? ORDER BY entry.idx",
+            start,
+            stop,
+        )
+        return [(kind, at_s, nonce, bool(has)) for kind, at_s, nonce, has in rows]
+
+    def entry(self, index: int) -> StoredEntry | None:
+        rows = self._rows("SELECT idx, kind, leaf FROM entry WHERE idx = ?", index)
+        return StoredEntry(*rows[0]) if rows else None
+
+    def entries_of(self, kinds: frozenset[str], after: int) -> Iterator[StoredEntry]:
+        """Entries of `kinds` with an index above `after` (-1: all), in order; quick for STATE_KINDS."""
+        known = STATE_FILTER if kinds <= STATE_KINDS else "TRUE"
+        wanted = ", ".join("?" * len(kinds))
+        query = f"SELECT idx, kind, leaf FROM entry WHERE {known} AND kind IN ({wanted})"  # noqa: S608
+        while True:
+            page = self._rows(f"{query} AND idx > ? ORDER BY idx LIMIT {_PAGE}", *sorted(kinds), after)
+            for row in page:
+                yield StoredEntry(*row)
+            if len(page) < _PAGE:
+                return
+            after = page[-1][0]
+
+    def sidecar(self, index: int) -> StoredSidecar | None:
+        rows = self._rows("SELECT key_id, data FROM sidecar WHERE idx = ?", index)
+        return StoredSidecar(*rows[0]) if rows else None
+
+    def checkpoint(self) -> bytes | None:
+        """The signed checkpoint of the largest published head."""
+        rows = self._rows("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
+        return rows[0][0] if rows else None
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def _rows(self, query: str, *values: apsw.SQLiteValue) -> list[tuple[Any, ...]]:
+        with self._reading():
+            return fetch(self._db, query, *values)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._lock, named_failure():
+            yield
+
+
+def read_head(db: apsw.Connection) -> Head:
+    rows = fetch(db, "SELECT size, root, frontier, mark FROM head")
+    if len(rows) != 1:
+        raise LedgerUnavailable("The ledger has no head.")
+    size, root, frontier, mark = rows[0]
+    return Head(size, root, tuple(split_hashes(frontier)), mark)
+
+
+def read_tile(db: apsw.Connection, level: int, number: int) -> bytes | None:
+    rows = fetch(db, "SELECT data FROM tile WHERE level = ? AND n = ?", level, number)
+    return rows[0][0] if rows else None
+
+
+def fetch(db: apsw.Connection, query: str, *values: apsw.SQLiteValue) -> list[tuple[Any, ...]]:
+    """All rows. Their types are those of the schema, which nothing but `sqlite` writes."""
+    return db.execute(query, values).fetchall()
+
+
+@contextlib.contextmanager
+def named_failure() -> Iterator[None]:
+    """Turns what SQLite raises into LedgerUnavailable, in one place."""
+    try:
+        yield
+    except (apsw.Error, OSError) as failed:
+        raise LedgerUnavailable("The ledger's database cannot be used.") from failed

@@ -1,0 +1,77 @@
+"""The one outgoing request this package makes: GET a JSON document from an address the operator set.
+
+No redirects, no proxies from the environment, no cookies, nothing kept between two requests; a cap
+on bytes and on the whole time, so that a slow or endless answer cannot hold a caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+TIMEOUT_S = 5.0
+MAX_BYTES = 262_144
+# `identity`, because the cap counts bytes on the wire: a compressed answer could unfold to any size.
+_HEADERS = {"accept": "application/json", "accept-encoding": "identity"}
+
+
+class FetchFailed(Exception):
+    """No whole answer within the limits; the text is for the operator's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer as it came, of any status; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpxFetch:
+    """`await fetch(url)` over httpx. Certificates are checked against the system's store."""
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        max_bytes: int = MAX_BYTES,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._max_bytes = max_bytes
+        self._tls = tls or ssl.create_default_context()
+
+    async def __call__(self, url: str) -> Fetched:
+        """The answer to GET `url`. Raises `FetchFailed`, for every way in which there is none."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._get(url)
+        except TimeoutError as cause:
+            raise FetchFailed(f"no whole answer in {self._timeout_s:g} s") from cause
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as cause:
+            raise FetchFailed(type(cause).__name__) from cause
+
+    async def _get(self, url: str) -> Fetched:
+        # A client for each request costs little here and has no jar or pool to carry anything over.
+        async with (
+            httpx.AsyncClient(
+                verify=self._tls, trust_env=False, follow_redirects=False, timeout=self._timeout_s
+            ) as client,
+            client.stream("GET", url, headers=_HEADERS) as response,
+        ):
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise FetchFailed("the answer is compressed, which was not asked for")
+            return Fetched(response.status_code, dict(response.headers), await self._body(response))
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise FetchFailed(f"the answer is longer than {self._max_bytes} bytes")
+        return bytes(body)

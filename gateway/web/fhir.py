@@ -1,0 +1,82 @@
+"""The FHIR addresses of one upstream, as a plain ASGI application: guard, walk, render.
+
+Any failure that has no name of its own becomes a bare 500: the walk raises before it has anything to
+release, and what went wrong is for the operator's log alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from starlette.types import Receive, Scope, Send
+
+from gateway import errors
+from gateway.core.fhir.conditional import http_date
+from gateway.pipeline import Answer, Incoming, Ports, serve
+from gateway.web.guard import guard, read_body
+from gateway.web.metrics import Metrics
+from gateway.web.render import Header, error_headers, outcome, respond
+
+FAILED = "The gateway failed; nothing was released."
+
+log = logging.getLogger("consentry.fhir")
+
+
+class FhirEndpoint:
+    """Serves `ports`' upstream below `base_path`."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        base_path: str,
+        hosts: Collection[bytes],
+        metrics: Metrics,
+        max_body_bytes: int,
+    ) -> None:
+        self._ports, self._hosts = ports, hosts
+        self._base = base_path.encode()
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        head = scope["method"] == "HEAD"
+        encoding = next((v for k, v in scope["headers"] if k == b"accept-encoding"), b"")
+        try:
+            answer = await self._answer(scope, receive)
+        except errors.ConsentryError as error:
+            answer = Answer(error.status, b"", (), error=error)
+        except Exception:
+            log.exception("a request failed")
+            answer = Answer(500, b"", (), error=errors.ConsentryError(FAILED))
+        self._metrics.count_answer(answer)
+        body, headers = self._rendered(answer)
+        await respond(send, answer.status, body, headers, accept_encoding=encoding, head=head)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        guarded = guard(scope, self._hosts)
+        path = guarded.path[len(self._base) :]
+        if guarded.method == "OPTIONS":
+            return Answer(204, b"", ())
+        body = await read_body(receive, self._max_body_bytes)
+        return await serve(
+            self._ports,
+            Incoming(guarded.method, path, guarded.query, guarded.headers, guarded.authorization, body),
+        )
+
+    def _rendered(self, answer: Answer) -> tuple[bytes, list[Header]]:
+        headers = [(b"ledger-entry", str(receipt).encode()) for receipt in answer.receipts]
+        if answer.error is not None:
+            if answer.error.__cause__ is not None:
+                log.warning("%s: %r", type(answer.error).__name__, answer.error.__cause__)
+            return outcome(answer.error), headers + error_headers(answer.error)
+        if answer.tag is not None:
+            headers.append((b"etag", f'W/"{answer.tag}"'.encode()))
+        if answer.modified is not None:
+            headers.append((b"last-modified", http_date(answer.modified).encode()))
+        if answer.status == 204:
+            headers.append((b"allow", b"GET, HEAD, POST, OPTIONS"))
+        return answer.body, headers

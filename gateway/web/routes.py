@@ -1,0 +1,38 @@
+"""Which application answers which path, decided on the raw bytes of the request line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway import errors
+from gateway.web.render import outcome, respond
+
+NO_SUCH_ADDRESS: Final = errors.NotFound("There is nothing at this address.")
+
+
+class Dispatcher:
+    """FHIR bases first, by exact prefix of the undecoded path; everything else goes to `rest`.
+
+    A path that only decodes to a FHIR base (`/%66hir`) is not one: what is checked is what was sent.
+    """
+
+    def __init__(self, fhir: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
+        self._fhir = [(base.encode(), app) for base, app in fhir.items()]
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._rest(scope, receive, send)
+            return
+        path: bytes = scope["raw_path"]
+        for base, app in self._fhir:
+            if path == base or path.startswith(base + b"/"):
+                await app(scope, receive, send)
+                return
+        if scope["type"] == "http" and b"%" in path:
+            await respond(send, 404, outcome(NO_SUCH_ADDRESS), ())
+            return
+        await self._rest(scope, receive, send)

@@ -1,0 +1,123 @@
+"""Short ways to write rules, askers and records in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from gateway.core.consent.evaluate import Asker, Because, Bound, Refused, ResourceFacts, Verdict, bind
+from gateway.core.consent.labels import ACT_CODE, CONFIDENTIALITY, LEVELS
+from gateway.core.consent.rule import ALWAYS, Consent, Effect, Match, Node, Period, State, walk
+from gateway.core.consent.verdict import Holds
+from gateway.core.values import ConsentRef, Label, Scope, Term
+
+NOW_S = 1_780_308_000  # 2026-06-01T10:00:00Z
+HASH = "A" * 43
+APP = "client:app-1"
+
+
+def scope(text: str) -> Scope:
+    """`patient/Type.ops` with constraints written `?name=value&...`; a stand-in for the SMART parser."""
+    head, _, query = text.partition("?")
+    kind, _, operations = head.removeprefix("patient/").partition(".")
+    terms = (part.partition("=") for part in query.split("&") if part)
+    constraints = tuple(Term(name, tuple(value.split(","))) for name, _, value in terms)
+    return Scope("patient", kind, operations, constraints, text)
+
+
+def match(
+    actors: str = "", purposes: str = "", scopes: str = "", labels: str = "", period: Period = ALWAYS
+) -> Match:
+    return Match(
+        frozenset(actors.split()),
+        frozenset(purposes.split()),
+        tuple(map(scope, scopes.split())),
+        frozenset(labels.split()),
+        period,
+    )
+
+
+def permit(*exceptions: Node, **dimensions: str | Period) -> Node:
+    return _node(Effect.PERMIT, exceptions, dimensions)
+
+
+def deny(*exceptions: Node, **dimensions: str | Period) -> Node:
+    return _node(Effect.DENY, exceptions, dimensions)
+
+
+def _node(effect: Effect, exceptions: Sequence[Node], dimensions: dict[str, str | Period]) -> Node:
+    return placed(Node(effect, match(**dimensions)), exceptions)  # type: ignore[arg-type]
+
+
+def placed(node: Node, exceptions: Sequence[Node], path: str = "root") -> Node:
+    """The node with these exceptions, all paths set anew."""
+    inner = tuple(placed(e, e.exceptions, f"{path}.{number}") for number, e in enumerate(exceptions))
+    return Node(node.effect, node.match, inner, path)
+
+
+def consents(*roots: Node | Consent, patient: str = "p1") -> tuple[Consent, ...]:
+    """Consents `c0`, `c1` ... of one patient, at the entries 0, 1 ..."""
+    made = []
+    for number, root in enumerate(roots):
+        consent = root if isinstance(root, Consent) else Consent(f"c{number}", patient, root)
+        made.append(replace(consent, id=f"c{number}", refs=(ConsentRef(f"c{number}", number, HASH),)))
+    return tuple(made)
+
+
+def rule(
+    root: Node,
+    *,
+    period: Period = ALWAYS,
+    supersedes: Iterable[str] = (),
+    state: State = State.LIVE,
+    patient: str = "p1",
+) -> Consent:
+    return Consent("draft", patient, root, period, frozenset(supersedes), (), state)
+
+
+def asker(
+    identities: str = APP, purposes: str = "TREAT", *, known: bool = True, me: str | None = None
+) -> Asker:
+    return Asker(frozenset(identities.split()), known, me, tuple(purposes.split()))
+
+
+def label(text: str) -> Label:
+    """A level or a code of v3-ActCode, or `system|code`."""
+    system, bar, code = text.rpartition("|")
+    if bar:
+        return Label(system, code)
+    return Label(CONFIDENTIALITY if text in tuple(LEVELS) else ACT_CODE, text)
+
+
+def record(
+    kind: str = "Observation", labels: str = "", patients: str = "p1", holds: Holds = lambda _: None
+) -> ResourceFacts:
+    return ResourceFacts(kind, frozenset(map(label, labels.split())), frozenset(patients.split()), holds)
+
+
+def bound(
+    given: Sequence[Consent],
+    who: Asker | None = None,
+    *,
+    now_s: int = NOW_S,
+    only: frozenset[str] | None = None,
+    contained: bool = False,
+) -> Bound:
+    def of(patient: str) -> list[Consent]:
+        return [consent for consent in given if consent.patient == patient]
+
+    return bind(of, who or asker(), now_s, only, contained=contained)
+
+
+def outcome(verdict: Verdict) -> str:
+    """`permit`, or the code of the refusal."""
+    return verdict.reason.value if isinstance(verdict, Refused) else "permit"
+
+
+def nodes(given: Iterable[Consent]) -> dict[Because, Node]:
+    """Every node of the consents, as a verdict would name it."""
+    return {
+        Because(consent.id, consent.entry, node.path): node
+        for consent in given
+        for node in walk(consent.root)
+    }

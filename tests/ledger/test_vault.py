@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gateway.core.tlog.disclosure import derive_keys
+from gateway.errors import LedgerUnavailable
+from gateway.ledger import vault as vault_module
+from gateway.ledger.vault import Vault
+
+KEK = bytes(range(32))
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    opened = Vault(tmp_path / "vault.db", KEK)
+    yield opened
+    opened.close()
+
+
+def test_a_key_is_made_once_and_found_again_by_patient_and_by_id(vault: Vault, tmp_path: Path) -> None:
+    first = vault.keys_for("pat-a")
+    assert vault.keys_for("pat-a") == first == vault.keys_by_id(first.key_id)
+    other = Vault(tmp_path / "vault.db", KEK)
+    assert other.keys_by_id(first.key_id) == first == other.keys_for("pat-a")
+    other.close()
+
+
+def test_every_patient_and_the_organisation_have_keys_of_their_own(vault: Vault) -> None:
+    subjects = [vault.keys_for(patient) for patient in ("pat-a", "pat-b", None, "", "organisation")]
+    assert len({subject.key_id for subject in subjects}) == len({s.keys.enc for s in subjects}) == 5
+    assert sorted(vault.key_ids()) == sorted(subject.key_id for subject in subjects)
+
+
+def test_the_file_holds_neither_patient_ids_nor_keys(vault: Vault, tmp_path: Path) -> None:
+    vault.keys_for("Patient-with-a-telling-id")
+    secret = vault.export("Patient-with-a-telling-id")
+    assert secret is not None
+    assert derive_keys(secret) == vault.keys_for("Patient-with-a-telling-id").keys
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"telling" not in stored
+    assert secret not in stored
+    assert (tmp_path / "vault.db").stat().st_mode & 0o077 == 0
+
+
+def test_another_kek_opens_nothing(vault: Vault, tmp_path: Path) -> None:
+    subject = vault.keys_for("pat-a")
+    stranger = Vault(tmp_path / "vault.db", bytes(32))
+    assert stranger.key_id_of("pat-a") is None
+    with pytest.raises(LedgerUnavailable, match="key-encryption key"):
+        stranger.keys_by_id(subject.key_id)
+    stranger.close()
+
+
+def test_a_wrapped_key_moved_to_another_row_does_not_open(vault: Vault, tmp_path: Path) -> None:
+    import sqlite3
+
+    a, b = vault.keys_for("pat-a"), vault.keys_for("pat-b")
+    database = sqlite3.connect(tmp_path / "vault.db")
+    (wrapped,) = database.execute("SELECT wrapped FROM subject_key WHERE key_id = ?", (a.key_id,)).fetchone()
+    database.execute("UPDATE subject_key SET wrapped = ? WHERE key_id = ?", (wrapped, b.key_id))
+    database.commit()
+    database.close()
+    fresh = Vault(tmp_path / "vault.db", KEK)
+    assert fresh.keys_for("pat-a") == a
+    with pytest.raises(LedgerUnavailable):
+        fresh.keys_for("pat-b")
+    fresh.close()
+
+
+def test_a_destroyed_key_is_gone_everywhere_and_a_new_one_is_another(vault: Vault, tmp_path: Path) -> None:
+    other = Vault(tmp_path / "vault.db", KEK)
+    subject = vault.keys_for("pat-a")
+    kept = other.keys_for("pat-b")
+    assert other.keys_for("pat-a") == subject
+    assert vault.destroy("pat-a") == subject.key_id
+    for each in (vault, other):
+        assert each.keys_by_id(subject.key_id) is None
+        assert each.export("pat-a") is None
+        assert each.keys_by_id(kept.key_id) == kept
+    assert vault.destroy("pat-a") is None
+    assert subject.key_id not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert other.keys_for("pat-a") != subject
+    other.close()
+
+
+def test_threads_that_ask_at_once_get_one_key(vault: Vault) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        subjects = list(pool.map(vault.keys_for, ["pat-a"] * 32))
+    assert len({subject.key_id for subject in subjects}) == 1
+
+
+def test_processes_that_ask_at_once_get_one_key(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from gateway.ledger.vault import Vault\n"
+        "v = Vault(Path(sys.argv[1]), bytes(range(32)))\n"
+        "print(*(v.keys_for(f'pat-{i}').key_id.hex() for i in range(20)))\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "vault.db")]
+    running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = [process.communicate()[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert len(set(answers)) == 1
+    assert len(answers[0].split()) == 20
+
+
+def test_the_cache_is_bounded(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = vault_module._Cache(2)
+    for i in range(5):
+        subject = vault.keys_for(f"pat-{i}")
+        cache.put(bytes([i]), subject.key_id, subject)
+    assert [cache.get(bytes([i])) is not None for i in range(5)] == [False, False, False, True, True]
+
+
+def test_an_unusable_file_is_a_ledger_that_is_not_available(tmp_path: Path) -> None:
+    (tmp_path / "vault.db").write_bytes(b"not a database, not at all" * 100)
+    with pytest.raises(LedgerUnavailable):
+        Vault(tmp_path / "vault.db", KEK)

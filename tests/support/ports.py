@@ -1,0 +1,35 @@
+"""Sockets for tests: ports that are free because they are bound, and requests written byte for byte."""
+
+from __future__ import annotations
+
+import socket
+
+
+def bound_socket() -> socket.socket:
+    """A TCP socket bound to a free port of the loopback, for a server to listen on."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("127.0.0.1", 0))
+    return listener
+
+
+def unused_port() -> int:
+    """A port on which nothing listens, for settings that need a number and for refused connections."""
+    with bound_socket() as listener:
+        return int(listener.getsockname()[1])
+
+
+def raw_http(port: int, request: bytes, *, quiet_s: float = 1.0) -> bytes:
+    """What a server sends back for `request` as it stands, until it closes or is quiet for `quiet_s`.
+
+    With `Connection: close` in the request nothing is waited for. A reset connection counts as closed.
+    """
+    parts = []
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        try:
+            connection.sendall(request)
+            connection.settimeout(quiet_s)
+            while part := connection.recv(65536):
+                parts.append(part)
+        except (TimeoutError, ConnectionError):
+            pass  # the end of the answer, in its two other forms
+    return b"".join(parts)

@@ -1,0 +1,62 @@
+"""One Authorization header, one form of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.errors import Unauthenticated
+from gateway.tokens.bearer import bearer_of
+
+
+@pytest.mark.parametrize(
+    ("value", "token"),
+    [
+        (b"Bearer abc.def.ghi", "abc.def.ghi"),
+        (b"bearer abc", "abc"),
+        (b"BEARER abc", "abc"),
+        (b"bEaReR -._~+/09azAZ==", "-._~+/09azAZ=="),
+    ],
+)
+def test_bearer_token_is_read(value: bytes, token: str) -> None:
+    assert bearer_of([value]) == token
+
+
+def test_no_header_asks_for_a_token_without_an_error_code() -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        bearer_of([])
+    assert caught.value.oauth_error is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [b"Bearer abc", b"Bearer abc"],
+        [b"Bearer abc", b"Basic dTpw"],
+        [b"Basic dTpw"],
+        [b"DPoP abc"],
+        [b""],
+        [b"Bearer"],
+        [b"Bearer "],
+        [b"Bearer  abc"],
+        [b"Bearer\tabc"],
+        [b" Bearer abc"],
+        [b"Bearer abc "],
+        [b"Bearer abc\n"],
+        [b"Bearer abc def"],
+        [b"Bearer abc,Bearer def"],
+        [b"Bearer abc, Basic dTpw"],
+        [b"Bearer a=b"],
+        [b"Bearer =="],
+        [b'Bearer "abc"'],
+        [b"Bearer token=abc"],
+        [b"Bearer \xc3\xa9"],
+        [b"Bearer a\x00b"],
+        [b"abc.def.ghi"],
+        [b"Bearerabc"],
+    ],
+    ids=repr,
+)
+def test_anything_else_is_refused(values: list[bytes]) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        bearer_of(values)
+    assert caught.value.oauth_error == "invalid_token"

@@ -1,0 +1,91 @@
+"""A record server that answers whatever a test puts in its mouth, byte for byte, and counts its requests."""
+
+from __future__ import annotations
+
+import json
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+Speak = Callable[[socket.socket], None]
+"""Says something on the connection of one request; when it returns the connection is closed."""
+
+FHIR_JSON = "application/fhir+json"
+
+
+class Canned:
+    """`base_url` has no closing slash. `replies` are looked up by path below the base, then under `*`."""
+
+    def __init__(self) -> None:
+        self.base_url = ""
+        self.replies: dict[str, Speak] = {}
+        self.requests: list[str] = []
+
+    def answer(self, *, path: str = "*", **reply: Any) -> None:
+        self.replies[path] = lambda connection: connection.sendall(message(**self._placed(reply)))
+
+    def speak(self, speak: Speak, *, path: str = "*") -> None:
+        self.replies[path] = speak
+
+    def reset(self) -> None:
+        self.replies.clear()
+        self.requests.clear()
+
+    def reply_to(self, target: str) -> Speak:
+        path = target.partition("?")[0].removeprefix("/fhir")
+        missing = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}
+        nothing = message(status=404, body=missing)
+        return self.replies.get(path) or self.replies.get("*") or (lambda c: c.sendall(nothing))
+
+    def _placed(self, reply: Mapping[str, Any]) -> dict[str, Any]:
+        """With this server's own address where a reply says `{upstream}`."""
+        placed: dict[str, Any] = json.loads(json.dumps(reply).replace("{upstream}", self.base_url))
+        return placed
+
+
+def message(
+    *, status: int = 200, headers: Mapping[str, str] | None = None, body: Any = None, text: str | None = None
+) -> bytes:
+    """One HTTP answer: `text` as it is, or `body` as JSON."""
+    content = (json.dumps(body, separators=(",", ":")) if text is None else text).encode()
+    usual = {"Content-Type": FHIR_JSON, "Content-Length": str(len(content)), "Connection": "close"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**usual, **(headers or {})}.items())
+    return f"HTTP/1.1 {status} Canned\r\n{lines}\r\n".encode() + content
+
+
+@contextmanager
+def canned() -> Iterator[Canned]:
+    """A running one."""
+    state = Canned()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            first = self.rfile.readline().decode("latin-1").split()
+            length = 0
+            while (line := self.rfile.readline().strip()) != b"":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            self.rfile.read(length)
+            if len(first) > 1:
+                state.requests.append(f"{first[0]} {first[1]}")
+                try:
+                    state.reply_to(first[1])(self.connection)
+                except OSError:
+                    pass  # the gateway hung up, as it should on an endless answer
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        request_queue_size = 64
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        state.base_url = f"http://127.0.0.1:{server.server_address[1]}/fhir"
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,110 @@
+"""The records that the walks go over, and how they come into a record server: once, whoever asks first.
+
+A mark is left in the server itself, so that whatever empties it is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from tests.upstreams.base import FHIR_JSON, Upstream
+
+ROOT = Path(__file__).resolve().parents[2]
+PEOPLE = ROOT / "fixtures" / "people"
+RECORDS = ROOT / "fixtures" / "walks" / "records.json"
+SHARED = ROOT.parent / "shared"
+VECTORS = SHARED / "vectors" / "hostile.json"
+SYNTHEA = SHARED / "data" / "synthea-r4"
+
+
+class _Head(msgspec.Struct):
+    resourceType: str
+    id: str
+
+
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+_head = msgspec.json.Decoder(_Head)
+
+
+def people() -> list[bytes]:
+    """The synthetic hospital, each record as it is written: its numbers keep their text."""
+    return [bytes(raw) for path in sorted(PEOPLE.glob("*.json")) for raw in _list.decode(path.read_bytes())]
+
+
+def load_walks(upstream: Upstream) -> None:
+    """The hospital, and the records that are there to escape."""
+    if not _begin(upstream, "walks"):
+        return
+    table = msgspec.json.decode(RECORDS.read_bytes(), type=dict[str, msgspec.Raw])
+    records = [bytes(raw) for raw in _list.decode(table["records"])]
+    placed = [raw.replace(b"{upstream}", upstream.base_url.encode()) for raw in records]
+    _store(upstream, [*people(), *placed])
+    for path in json.loads(bytes(table["deleted"])):
+        _call(upstream, "DELETE", path)
+    _mark(upstream, "walks")
+
+
+def load_vectors(upstream: Upstream, table: Mapping[str, Any]) -> None:
+    """The data of a table of hostile requests: earlier versions first."""
+    if _begin(upstream, "vectors"):
+        _store(upstream, [json.dumps(record).encode() for record in (*table["history"], *table["data"])])
+        _mark(upstream, "vectors")
+
+
+def load_synthea(upstream: Upstream, paths: Iterable[Path]) -> None:
+    if _begin(upstream, "synthea"):
+        for path in paths:
+            upstream.load_bundle(path)
+        _mark(upstream, "synthea")
+
+
+def versions(upstream: Upstream, path: str) -> list[str]:
+    """The ids of a record's versions, oldest first."""
+    history = upstream.get(f"{path}/_history").json()
+    return [entry["resource"]["meta"]["versionId"] for entry in reversed(history["entry"])]
+
+
+def _begin(upstream: Upstream, name: str) -> bool:
+    """Whether `name` has to be loaded; then the server is empty."""
+    if upstream.get(f"Basic/loaded-{name}").status_code == 200:
+        return False
+    upstream.wipe()
+    return True
+
+
+def _mark(upstream: Upstream, name: str) -> None:
+    mark = {"resourceType": "Basic", "id": f"loaded-{name}", "code": {"text": name}}
+    _store(upstream, [json.dumps(mark).encode()])
+
+
+def _store(upstream: Upstream, records: Iterable[bytes]) -> None:
+    """Puts each record under its own id; the same id again makes its next version."""
+    rounds: list[list[bytes]] = []
+    seen: Counter[str] = Counter()
+    for raw in records:
+        head = _head.decode(raw)
+        path = f"{head.resourceType}/{head.id}"
+        if seen[path] == len(rounds):
+            rounds.append([])
+        request = b'{"method":"PUT","url":"' + path.encode() + b'"}'
+        rounds[seen[path]].append(b'{"resource":' + raw + b',"request":' + request + b"}")
+        seen[path] += 1
+    for entries in rounds:
+        bundle = b'{"resourceType":"Bundle","type":"batch","entry":[' + b",".join(entries) + b"]}"
+        reply = _call(upstream, "POST", "", bundle)
+        statuses = [entry["response"]["status"] for entry in reply.json()["entry"]]
+        assert all(status.startswith("2") for status in statuses), reply.text[:2000]
+
+
+def _call(upstream: Upstream, method: str, path: str, content: bytes = b"") -> httpx.Response:
+    url = f"{upstream.base_url}/{path}".rstrip("/")
+    return httpx.request(
+        method, url, content=content, headers=FHIR_JSON, timeout=120, trust_env=False
+    ).raise_for_status()
