@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ from gateway.core.smart.issuers import IssuerRule
 from gateway.core.smart.scopes import Evaluable
 from gateway.core.tlog.disclosure import derive_keys
 from gateway.entropy import random_bytes
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Gone
 from gateway.ledger.keys import KeyRing, load_keys
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.reading import Receipt
@@ -138,7 +138,10 @@ def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | Rem
     reader, recorder = LedgerReader(ledger.reader, vault), Recorder(vault, keys.gateway)
 
     def entries(after: int) -> Iterator[OpenedEntry]:
-        return (reader.open(stored) for stored in ledger.entries_of(KINDS, after))
+        for stored in ledger.entries_of(KINDS, after):
+            # An erased patient's consents can no longer be read, so they permit nothing.
+            with suppress(Gone):
+                yield reader.open(stored)
 
     async def record(
         kind: str, facts: Mapping[str, Json], patient: str, attachments: Mapping[str, str]
@@ -238,17 +241,28 @@ def _ports(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, fe
     )
 
 
-def _issuers(house: OpenHouse, audience: str, fetch: HttpxFetch) -> Iterator[Issuer]:
-    """Those configured for this FHIR base, and our own, whose tokens always name their consents."""
+def _issuers(house: OpenHouse, base: str, fetch: HttpxFetch) -> Iterator[Issuer]:
+    """Those configured for this FHIR base, and our own, whose tokens say what they rest on."""
     own = parse_jwks(json.dumps(house.minter.public_jwks()).encode())
-    rule = IssuerRule(house.settings.issuer, audience, (house.minter.algorithm,), "lookup")
-    yield Issuer(rule, OwnKeys(own))
+    yield Issuer(IssuerRule(house.settings.issuer, base, (house.minter.algorithm,), "lookup"), OwnKeys(own))
     for issuer in house.settings.issuers:
-        if issuer.audience == audience:
-            yield Issuer(_rule(issuer), _keys(issuer, fetch))
+        if _stands_for(issuer, base, house.settings):
+            yield Issuer(_rule(issuer, base), _keys(issuer, fetch))
 
 
-def _rule(issuer: IssuerSettings) -> IssuerRule:
+def _stands_for(issuer: IssuerSettings, base: str, settings: Settings) -> bool:
+    """An audience that is no FHIR base of ours is another name for the only one we have."""
+    bases = {settings.audience(upstream) for upstream in settings.upstreams}
+    if issuer.audience in bases:
+        return issuer.audience == base
+    if len(bases) > 1:
+        raise ConfigError(
+            f"The audience of {issuer.issuer} is none of the FHIR bases {', '.join(sorted(bases))}: name one."
+        )
+    return True
+
+
+def _rule(issuer: IssuerSettings, base: str) -> IssuerRule:
     return IssuerRule(
         issuer.issuer,
         issuer.audience,
@@ -256,6 +270,7 @@ def _rule(issuer: IssuerSettings) -> IssuerRule:
         cast("Literal['claim', 'lookup']", issuer.binding),
         issuer.default_purpose,
         issuer.max_lifetime_s,
+        base,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -22,12 +23,14 @@ from gateway.bench.figures import percentile
 
 PATIENCE_S: Final = 30.0
 _END: Final = b"\r\n\r\n"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: ([0-9]+)\r\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """GET `target` on `connections` at once, for `seconds` after `warm_up_s`. Every answer has status 200,
-    `length` bytes and the header `marked_by` (lower case), or the measurement fails."""
+    """GET `target` on `connections` at once, for `seconds` after `warm_up_s`, and longer if need be, until
+    each has one answer on average. Every answer is a 503, or a 200 with `length` bytes and the header
+    `marked_by` (lower case; none if empty); or the measurement fails."""
 
     port: int
     target: str
@@ -51,13 +54,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`answered` counts the measured time, `total` the warm-up too. Milliseconds from the request's first
-    byte to the answer's last. `failed` says what was wrong with an answer; then nothing else counts."""
+    """Rate and times are those of the 200s; the times, in milliseconds, from the request's first byte to
+    the answer's last. `refused` is the share of 503s. `total` counts the 200s of the warm-up too. `failed`
+    says what was wrong with an answer; then nothing else counts."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
-    answered: int
+    refused: float
     total: int
     failed: str = ""
 
@@ -70,24 +74,35 @@ class _Run:
         self.request = order.request()
         self.mark = b"\r\n" + order.marked_by.encode() + b":" if order.marked_by else b""
         self.begin = time.perf_counter() + order.warm_up_s
-        self.end = self.begin + order.seconds
+        self.last = self.begin
         self.times: list[float] = []
+        self.refused = 0
         self.total = 0
         self.failed = ""
 
-    def answered(self, sent: float, now: float) -> None:
-        self.total += 1
-        if sent >= self.begin and now <= self.end:
+    @property
+    def over(self) -> bool:
+        enough = len(self.times) + self.refused >= self.order.connections
+        return enough and self.last >= self.begin + self.order.seconds
+
+    def answered(self, sent: float, now: float, *, refused: bool) -> None:
+        self.total += not refused
+        if now < self.begin or self.over:
+            return
+        self.last = now
+        if refused:
+            self.refused += 1
+        else:
             self.times.append(now - sent)
 
     def result(self) -> Result:
         if self.failed or not self.times:
-            return Result(0, 0, 0, 0, self.total, self.failed or "no answer came in the measured time")
+            return Result(0, 0, 0, 1, self.total, self.failed)
         return Result(
-            len(self.times) / self.order.seconds,
+            len(self.times) / (self.last - self.begin),
             percentile(self.times, 50) * 1000,
             percentile(self.times, 99) * 1000,
-            len(self.times),
+            self.refused / (self.refused + len(self.times)),
             self.total,
         )
 
@@ -97,6 +112,7 @@ class _Connection(asyncio.Protocol):
         self._run, self._done = run, done
         self._head = b""
         self._left = 0  # bytes of the body still to come; only once the head is whole
+        self._refused = False
         self._sent = 0.0
         self._transport: asyncio.Transport | None = None
 
@@ -110,10 +126,11 @@ class _Connection(asyncio.Protocol):
             head, end, body = self._head.partition(_END)
             if not end:
                 return
-            if not self._good(head.lower()):
+            length = self._length(head.lower() + b"\r\n")
+            if length is None:
                 self._finish(head.decode("latin-1").splitlines()[0])
                 return
-            self._head, self._left, data = b"", self._run.order.length, body
+            self._head, self._left, data = b"", length, body
         self._left -= len(data)
         if self._left == 0:
             self._answered()
@@ -123,17 +140,22 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._finish("the connection was closed")
 
-    def _good(self, head: bytes) -> bool:
-        length = b"\r\ncontent-length: %d\r\n" % self._run.order.length
-        return head.startswith(b"http/1.1 200 ") and length in head + b"\r\n" and self._run.mark in head
+    def _length(self, head: bytes) -> int | None:
+        """The length of the body below `head`; None if the answer is not one that is expected."""
+        found = _LENGTH.search(head)
+        length = int(found[1]) if found else 0
+        self._refused = head.startswith(b"http/1.1 503 ")
+        if self._refused:
+            return length or None
+        right = head.startswith(b"http/1.1 200 ") and self._run.mark in head
+        return length if right and length == self._run.order.length else None
 
     def _answered(self) -> None:
-        now = time.perf_counter()
-        self._run.answered(self._sent, now)
-        if now < self._run.end:
-            self._ask()
-        else:
+        self._run.answered(self._sent, time.perf_counter(), refused=self._refused)
+        if self._run.over:
             self._finish("")
+        else:
+            self._ask()
 
     def _ask(self) -> None:
         assert self._transport is not None

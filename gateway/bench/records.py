@@ -1,7 +1,8 @@
-"""The records of the run: a patient of about 2 kB, pages of observations of about 1.2 kB each.
+"""The records of the run: a patient of about 2 kB, results of about 1.2 kB, and panels of about 3 kB.
 
-Compact JSON such as servers send. Each resource carries a mark in its version that `Template` fills in:
-a page can so be new to the gateway each time, at the cost of joining bytes.
+Compact JSON such as servers send; a page of 50 has results, one of 1000 has panels. Each resource carries
+a mark in its version that `Template` fills in, so that a page can be new to the gateway each time at the
+cost of joining bytes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ PATIENT: Final = "pat-bench"
 MARK: Final = "########"
 """Where the version of a resource goes, 8 characters."""
 ENCOUNTERS: Final = 5
+PANEL: Final = 8
+"""The parts of a panel; a page of more than `RESULTS` entries has panels."""
+RESULTS: Final = 100
 
 
 class Template:
@@ -44,7 +48,7 @@ def patient() -> str:
             "resourceType": "Patient",
             "id": PATIENT,
             "meta": _meta(),
-            "text": _text("Paula Ann Bench, born 1970-01-01", 400),
+            "text": _text("Paula Ann Bench, born 1970-01-01", 680),
             "identifier": [
                 {"use": "usual", "system": f"https://hospital.example/id/{i}", "value": f"000{i}"}
                 for i in range(5)
@@ -84,11 +88,25 @@ def observation(number: int, *, named_encounter: bool) -> dict[str, Any]:
     }
 
 
+def panel(number: int, *, named_encounter: bool) -> dict[str, Any]:
+    """A laboratory result with parts, each a coded quantity."""
+    quantity = {"unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L"}
+    parts = [
+        {
+            "code": _coded("http://loinc.org", f"{20000 + i}-1"),
+            "valueQuantity": {"value": number / 10, **quantity},
+        }
+        for i in range(PANEL)
+    ]
+    single = observation(number, named_encounter=named_encounter)
+    return {**single, "text": _text(f"Panel {number}", 400), "component": parts}
+
+
 def observations(count: int, base_url: str, *, named_encounters: bool) -> str:
     """A searchset of `count` observations of the patient, as the server at `base_url` would send it."""
-    return _searchset(
-        [observation(i, named_encounter=named_encounters) for i in range(count)], base_url, "Observation"
-    )
+    make = observation if count <= RESULTS else panel
+    found = [make(i, named_encounter=named_encounters) for i in range(count)]
+    return _searchset(found, base_url, "Observation")
 
 
 def encounters(base_url: str) -> str:

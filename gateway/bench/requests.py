@@ -64,12 +64,14 @@ COLUMNS: Final = (
     Column("direct_p99_ms", "direct p99 ms", 2),
     Column("gateway_p99_ms", "gateway p99 ms", 2),
     Column("gateway_cpu_us", "gateway CPU µs"),
+    Column("refused_percent", "refused %"),
 )
 NOTE: Final = (
     "The same requests to the upstream itself and through the gateway, in turns. *Added* is the gateway's "
     "p50 less the upstream's, the commit of the record included. *Seen before*: the gateway still knows "
     "every resource by its digest; otherwise each is new to it. *CPU* is all of the gateway's time on a "
-    "processor for one answer, which other work on the machine disturbs least."
+    "processor for one answer, which other work on the machine disturbs least. *Refused* are answers with "
+    "503; the other figures leave them out."
 )
 
 
@@ -136,8 +138,8 @@ class _Bench:
             )
         )
         after = self.gateway.cpu_seconds()
-        cpu_s = -1.0 if before is None or after is None else (after - before) / through.total
-        return (*_figures(direct), *_figures(through), cpu_s), through.total
+        cpu_s = None if before is None or after is None or not through.total else (after - before) / through.total
+        return Turn(direct, through, cpu_s), through.total
 
     def _authorization(self, case: Case) -> str:
         return f"Bearer {self.house.tokens[case.base]}"

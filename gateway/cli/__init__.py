@@ -9,14 +9,8 @@ from __future__ import annotations
 import click
 
 from gateway import __version__
+from gateway.cli import config, consent, demo, keys, ledger, serve, token
 from gateway.cli.common import Commands
-from gateway.cli.config import check_config
-from gateway.cli.consent import consent
-from gateway.cli.demo import demo
-from gateway.cli.keys import keys
-from gateway.cli.ledger import ledger
-from gateway.cli.serve import serve
-from gateway.cli.token import token
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,5 +23,13 @@ def main() -> None:
     """
 
 
-for command in (demo, serve, check_config, keys, consent, token, ledger):
+for command in (
+    demo.demo,
+    serve.serve,
+    config.check_config,
+    keys.keys,
+    consent.consent,
+    token.token,
+    ledger.ledger,
+):
     main.add_command(command)

@@ -126,7 +126,8 @@ def _configuration(error: ConfigError) -> str:
 
 
 def _place(error: Exception) -> str:
-    """The last line of ours that the error passed. Its text stays unsaid: it may quote stored data."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """The last line of ours that the error passed, after those of this module, which everything passes.
+    The error's text stays unsaid: it may quote stored data."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)] or frames
     return f"{Path(own[-1].filename).name}:{own[-1].lineno}"

@@ -7,7 +7,6 @@ sidecar is the one of its entry before it tells a fact.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from gateway.core.tlog.disclosure import NONCE_BYTES, TAG_BYTES
 from gateway.core.tlog.entry import Entry, build_entry
 from gateway.core.tlog.sidecar import Sidecar
 from gateway.core.tlog.tree import leaf_hash
+from gateway.entropy import random_bytes
 from gateway.errors import Gone, NotFound, VerificationFailed
 from gateway.ledger.signing import SigningKey
 from gateway.ledger.store import SealedEntry, StoredEntry, StoreReader
@@ -68,12 +68,12 @@ class Recorder:
         built = build_entry(
             kind,
             at_ms // 1000,
-            secrets.token_bytes(NONCE_BYTES),
+            random_bytes(NONCE_BYTES),
             subject.keys,
             {**facts, **made},
             self._gateway_id,
             self._gateway.sign,
-            tag=secrets.token_bytes(TAG_BYTES) if patient is None else None,
+            tag=random_bytes(TAG_BYTES) if patient is None else None,
         )
         plain = Sidecar(built.disclosures, built.digests, texts).encode()
         return SealedEntry(
@@ -124,7 +124,7 @@ class LedgerReader:
 
 
 def _encrypt(key: bytes, plain: bytes, associated: bytes) -> bytes:
-    nonce = secrets.token_bytes(_GCM_NONCE_BYTES)
+    nonce = random_bytes(_GCM_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, plain, associated)
 
 

@@ -60,20 +60,20 @@ class Verifier:
         """`types` and `evaluable` are as for `parse_scopes`. Raises `ValueError` on a double issuer."""
         self._issuers: dict[tuple[str, str], Issuer] = {}
         for issuer in issuers:
-            key = (issuer.rule.audience, issuer.rule.issuer)
+            key = (issuer.rule.fhir_base, issuer.rule.issuer)
             if key in self._issuers:
-                raise ValueError("an issuer is configured twice for one audience")
+                raise ValueError("an issuer is configured twice for one FHIR base")
             self._issuers[key] = issuer
         self._types = types
         self._evaluable = evaluable
         self._remembered = remembered
         self._verified: OrderedDict[tuple[str, bytes], _Verified] = OrderedDict()
 
-    async def verify(self, bearer: str, audience: str, now_s: int) -> Token:
-        """The token `bearer` is at `now_s`, for the FHIR base `audience`. Raises `Unauthenticated`."""
+    async def verify(self, bearer: str, base: str, now_s: int) -> Token:
+        """The token `bearer` is at `now_s`, for the FHIR base `base`. Raises `Unauthenticated`."""
         if len(bearer) > MAX_BYTES or not bearer.isascii():
             raise Unauthenticated(f"The token is not up to {MAX_BYTES} characters of ASCII.")
-        key = (audience, sha256(bearer.encode()).digest())
+        key = (base, sha256(bearer.encode()).digest())
         known = self._verified.get(key)
         if known is not None:
             self._verified.move_to_end(key)
@@ -82,15 +82,15 @@ class Verifier:
                     await known.keys.current(now_s)
                 if known.generation == known.keys.generation:
                     return known.token
-        verified = await self._verify(bearer, audience, now_s, digest=key[1])
+        verified = await self._verify(bearer, base, now_s, digest=key[1])
         self._verified[key] = verified
         while len(self._verified) > self._remembered:
             self._verified.popitem(last=False)
         return verified.token
 
-    async def _verify(self, bearer: str, audience: str, now_s: int, digest: bytes) -> _Verified:
+    async def _verify(self, bearer: str, base: str, now_s: int, digest: bytes) -> _Verified:
         compact = split(bearer)
-        issuer = self._issuer(compact, audience)
+        issuer = self._issuer(compact, base)
         algorithm, key_id = read_header(compact.header, issuer.rule.algorithms)
         key = await _key(issuer.keys, algorithm, key_id, now_s)
         generation = issuer.keys.generation
@@ -105,10 +105,10 @@ class Verifier:
         )
         return _Verified(token, issuer.keys, generation, now_s)
 
-    def _issuer(self, compact: Compact, audience: str) -> Issuer:
+    def _issuer(self, compact: Compact, base: str) -> Issuer:
         """Whose token it says it is; believed only after that issuer's key has verified it."""
         name = compact.claims.get("iss")
-        issuer = self._issuers.get((audience, name)) if isinstance(name, str) else None
+        issuer = self._issuers.get((base, name)) if isinstance(name, str) else None
         if issuer is None:
             raise Unauthenticated("The token's issuer is not accepted here.")
         return issuer

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope
 
 from gateway import errors
 
+VERSIONS: Final = ("1.1", "1.0")
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_TARGET_BYTES: Final = 8 * 1024
 ONLY_ONCE: Final = frozenset(
@@ -50,10 +51,13 @@ class Guarded:
 def guard(scope: Scope, hosts: Collection[bytes]) -> Guarded:
     """
     Raises:
-        BadRequest: a header twice, both ways of framing a body, or a target that is no path.
+        BadRequest: another HTTP, a header twice, a body framed in two ways or unknown ones, or a target
+            that is no path.
         MisdirectedRequest: the Host is not one this gateway answers for.
         HeadersTooLarge, UriTooLong.
     """
+    if scope["http_version"] not in VERSIONS:
+        raise errors.BadRequest("The request is in another version of HTTP.")
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         raise errors.HeadersTooLarge("The request's headers are too large.")
@@ -68,8 +72,11 @@ def guard(scope: Scope, hosts: Collection[bytes]) -> Guarded:
     for name in ONLY_ONCE & found.keys():
         if len(found[name]) > 1 and name != b"authorization":
             raise errors.BadRequest(f"The header {name.decode()} is there more than once.")
-    if b"transfer-encoding" in found and b"content-length" in found:
+    codings = found.get(b"transfer-encoding", [])
+    if codings and b"content-length" in found:
         raise errors.BadRequest("The request frames its body in two ways.")
+    if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+        raise errors.BadRequest("The request's transfer coding is not understood.")
     if found.get(b"host", [b""])[0].lower() not in hosts:
         raise errors.MisdirectedRequest("This gateway does not answer for that host.")
     return Guarded(

@@ -72,6 +72,17 @@ class Place:
         return result.stderr
 
 
+def process_refused(*arguments: str) -> str:
+    """The one line of a command that fails, run as a process: servers set up logging, which is for good."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert re.fullmatch(r"consentry: \S.*\n", done.stderr), done.stderr
+    return done.stderr
+
+
 def place(folder: Path, upstream: str = "http://127.0.0.1:9/fhir", extra: str = "") -> Place:
     made = Place(folder, unused_port())
     made.config.write_text(CONFIG.format(port=made.port, upstream=upstream) + extra)
@@ -80,15 +91,16 @@ def place(folder: Path, upstream: str = "http://127.0.0.1:9/fhir", extra: str = 
 
 @dataclass(frozen=True)
 class Served:
-    """A running `consentry serve`, and the line that it printed."""
+    """A running command, and what it printed until it was up."""
 
     process: subprocess.Popen[str]
-    line: str
+    said: str
 
     @property
     def url(self) -> str:
-        found = re.search(r"http://\S+", self.line)
-        assert found is not None, self.line
+        """The first address in it."""
+        found = re.search(r"http://[^\s/]+", self.said)
+        assert found is not None, self.said
         return found[0]
 
     def end(self, number: int = signal.SIGTERM, within_s: float = 5) -> int:
@@ -109,7 +121,7 @@ def command(*arguments: str, until: str = "consentry: serving ") -> Iterator[Ser
     late = threading.Timer(START_S, process.kill)
     late.start()
     try:
-        yield Served(process, _line(process, until))
+        yield Served(process, _said(process, until))
     finally:
         late.cancel()
         if process.poll() is None:
@@ -117,12 +129,14 @@ def command(*arguments: str, until: str = "consentry: serving ") -> Iterator[Ser
         process.communicate()
 
 
-def _line(process: subprocess.Popen[str], until: str) -> str:
+def _said(process: subprocess.Popen[str], until: str) -> str:
     assert process.stdout is not None
     assert process.stderr is not None
+    said = ""
     for line in process.stdout:
+        said += line
         if line.startswith(until):
-            return line
+            return said
     raise AssertionError(f"ended with status {process.wait()}: {process.stderr.read()}")
 
 

@@ -102,11 +102,7 @@ def test_one_problem_is_told_at_once(bare: Place) -> None:
         (VerificationFailed("entry 3: forged"), 1, "consentry: entry 3: forged\n"),
         (ConfigError("two\nlines here"), 2, "consentry: lines here\n"),
         (Gone("The key was destroyed."), 2, "consentry: The key was destroyed.\n"),
-        (
-            FileNotFoundError(2, "No such file or directory", "x"),
-            2,
-            "consentry: x: No such file or directory\n",
-        ),
+        (OSError(28, "No space left on device", "x"), 2, "consentry: x: No space left on device\n"),
         (KeyboardInterrupt(), 130, ""),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,

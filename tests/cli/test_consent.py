@@ -34,17 +34,9 @@ def test_a_grant_prints_its_reference(made: Place) -> None:
 
 
 def test_every_option_of_a_grant_may_be_repeated(made: Place) -> None:
-    more = [
-        "--grantee",
-        "practitioner:prac-1",
-        "--scope",
-        "patient/Claim.c",
-        "--purpose",
-        "TREAT",
-        "--purpose",
-        "HPAYMT",
-    ]
-    shown = made.json("consent", "show", made.json(*GRANT, *more)["id"])
+    who_and_what = ["--grantee", "practitioner:prac-1", "--scope", "patient/Claim.c"]
+    why = ["--purpose", "TREAT", "--purpose", "HPAYMT"]
+    shown = made.json("consent", "show", made.json(*GRANT, *who_and_what, *why)["id"])
     assert shown["grantees"] == ["client:app-1", "practitioner:prac-1"]
     assert shown["scopes"] == ["patient/*.rs", "patient/Claim.c"]
     assert shown["purposes"] == ["HPAYMT", "TREAT"]

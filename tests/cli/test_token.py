@@ -11,6 +11,13 @@ from gateway.core.canon import b64url, sha256, unb64url
 from tests.cli.support import GRANT, Place
 
 TOKEN = ("token", "--client", "app-1", "--patient", "pat-a", "--scope", "patient/*.rs")
+SECOND_UPSTREAM = """
+[[upstreams]]
+name = "lab"
+path = "/lab"
+base_url = "http://127.0.0.1:9/lab"
+fhir_version = "R5"
+"""
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -69,16 +76,18 @@ def test_the_purpose_is_treatment_when_no_consent_names_one(made: Place) -> None
     assert claims_of(made.good(*TOKEN, "--consent", granted["id"]))["purpose_of_use"] == ["TREAT"]
 
 
-def test_a_consent_may_name_the_user_or_the_organization(made: Place) -> None:
-    for who, option in (
+@pytest.mark.parametrize(
+    ("grantee", "option"),
+    [
         ("practitioner:prac-1", "--user=Practitioner/prac-1"),
-        ("organization:o", "--organization=o"),
-    ):
-        granted = made.json(
-            "consent", "grant", "--patient", "pat-a", "--grantee", who, "--scope", "patient/*.rs"
-        )
-        assert "does not name" in made.refused(*TOKEN, "--consent", granted["id"])
-        made.good(*TOKEN, "--consent", granted["id"], option)
+        ("organization:org-1", "--organization=org-1"),
+    ],
+)
+def test_a_consent_may_name_the_user_or_the_organization(made: Place, grantee: str, option: str) -> None:
+    grant = ["consent", "grant", "--patient", "pat-a", "--grantee", grantee, "--scope", "patient/*.rs"]
+    granted = made.json(*grant)
+    assert "does not name" in made.refused(*TOKEN, "--consent", granted["id"])
+    made.good(*TOKEN, "--consent", granted["id"], option)
 
 
 def test_a_patient_needs_no_consent_for_their_own_records(made: Place) -> None:
@@ -136,10 +145,7 @@ def test_a_deny_carries_no_token(made: Place) -> None:
 
 
 def test_of_several_upstreams_one_is_named(made: Place) -> None:
-    made.config.write_text(
-        made.config.read_text()
-        + '[[upstreams]]\nname = "lab"\npath = "/lab"\nbase_url = "http://127.0.0.1:9/lab"\nfhir_version = "R5"\n'
-    )
+    made.config.write_text(made.config.read_text() + SECOND_UPSTREAM)
     granted = made.json(*GRANT)
     assert "--upstream: main, lab" in made.refused(*TOKEN, "--consent", granted["id"])
     claims = claims_of(made.good(*TOKEN, "--consent", granted["id"], "--upstream", "lab"))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 import pytest
-from starlette.routing import Mount, Route
 
 from gateway import mapping, pipeline
 from gateway.cli import main
@@ -24,8 +23,6 @@ from tests.docs.pages import PAGES, ROOT, page, part, prose, rows, slug
 from tests.docs.routes import addresses
 
 WALK = page("docs/walk.md")
-README = page("README.md")
-EVERYTHING = "\n".join(path.read_text("utf-8") for path in PAGES)
 LONGEST_LINE = 110
 NOT_OURS = {"docs/formats.md", "docs/performance.md"}  # kept by their own tests
 
@@ -163,7 +160,7 @@ COMMANDS = dict(_commands(main))
 
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_and_option_is_described(path: str) -> None:
-    described = {row[0].strip("`"): row[1] for row in rows(part(page("docs/commands.md"), "commands"))}
+    described = {row[0].strip("`"): row[1] for row in rows(part(page("docs/operations.md"), "commands"))}
     assert path in described
     options = {
         name
@@ -176,5 +173,5 @@ def test_every_command_and_option_is_described(path: str) -> None:
 
 
 def test_no_command_is_described_that_is_not_there() -> None:
-    described = {row[0].strip("`") for row in rows(part(page("docs/commands.md"), "commands"))}
+    described = {row[0].strip("`") for row in rows(part(page("docs/operations.md"), "commands"))}
     assert described == set(COMMANDS)

@@ -54,16 +54,15 @@ class _Endless:
             return
         self._asked += 1
         await asyncio.sleep(self._dice.random() * self._slow_s)
-        query = parse_qs(scope["query_string"].decode())
+        query = (scope["query_string"] or await _body(receive)).decode()
         match scope["path"].removeprefix("/fhir/").split("/"):
             case ["Patient", patient]:
                 await _reply(send, 200, _patient(patient))
+            case ["Observation"] | ["Observation", "_search"]:
+                await _reply(send, 200, _page(query, dict(scope["headers"])[b"host"].decode()))
             case ["Observation", ident]:
                 patient, _, number = ident.rpartition(".")
                 await _reply(send, 200, _observation(patient, int(number)))
-            case ["Observation"]:
-                [patient] = query.get("patient", []) or query["subject"]
-                await _reply(send, 200, _page(patient.removeprefix("Patient/"), scope))
             case _:
                 await _reply(send, 404, {"resourceType": "OperationOutcome"})
 
@@ -89,15 +88,16 @@ def _observation(patient: str, number: int) -> dict[str, Any]:
     }
 
 
-def _page(patient: str, scope: Scope) -> dict[str, Any]:
-    host = dict(scope["headers"])[b"host"].decode()
-    link = f"http://{host}{scope['path']}?{scope['query_string'].decode()}"
+def _page(query: str, host: str) -> dict[str, Any]:
+    asked = parse_qs(query)
+    [patient] = asked.get("patient", []) or asked["subject"]
+    patient = patient.removeprefix("Patient/")
     found = [_observation(patient, number) for number in range(ON_A_PAGE)]
     return {
         "resourceType": "Bundle",
         "type": "searchset",
         "total": ON_A_PAGE,
-        "link": [{"relation": "self", "url": link}],
+        "link": [{"relation": "self", "url": f"http://{host}/fhir/Observation?{query}"}],
         "entry": [
             {
                 "fullUrl": f"http://{host}/fhir/Observation/{one['id']}",
@@ -107,6 +107,15 @@ def _page(patient: str, scope: Scope) -> dict[str, Any]:
             for one in found
         ],
     }
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return body
 
 
 async def _reply(send: Send, status: int, value: object) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 from unittest.mock import patch
 
 import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import app
 from gateway.config import Settings, load
@@ -305,14 +306,12 @@ def gateway(
         made.append(counting)
         return ports(replace(old, upstream=counting, now_ms=clock))
 
+    hosted = _Hosted(settings, changed)
     with ExitStack() as stack:
-        house = stack.enter_context(app.open_house(settings))
-        with _changing_ports(changed):
-            application = app.application(house)
-        served = stack.enter_context(serve(application, http=_protocol(http)))
+        served = stack.enter_context(serve(hosted, http=_protocol(http), lifespan="on"))
         client = httpx.Client(base_url=served.url, headers={"Host": HOST}, timeout=60, trust_env=False)
         stack.enter_context(client)
-        yield Gateway(house, served.port, made[0], clock, client)
+        yield Gateway(hosted.house, served.port, made[0], clock, client)
 
 
 def prepare(folder: Path, upstream_url: str, *, timeout_s: float = 60, max_count: int = 200) -> Settings:
@@ -331,6 +330,25 @@ def prepare(folder: Path, upstream_url: str, *, timeout_s: float = 60, max_count
     settings = load(folder / "consentry.toml", {})
     create_ledger(settings.ledger.store, init_keys(settings.ledger.keys, settings.ledger.origin))
     return settings
+
+
+class _Hosted:
+    """The application, whose house is opened in the event loop that serves it."""
+
+    house: app.OpenHouse
+
+    def __init__(self, settings: Settings, change: ChangePorts) -> None:
+        self._settings, self._change = settings, change
+        self._application: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._application(scope, receive, send)
+            return
+        async with app.open_house(self._settings) as self.house:
+            with _changing_ports(self._change):
+                self._application = app.application(self.house)
+            await self._application(scope, receive, send)
 
 
 _building = threading.Lock()

@@ -41,8 +41,9 @@ class Canned:
         return self.replies.get(path) or self.replies.get("*") or (lambda c: c.sendall(nothing))
 
     def _placed(self, reply: Mapping[str, Any]) -> dict[str, Any]:
-        """With this server's own address where a reply says `{upstream}`."""
-        placed: dict[str, Any] = json.loads(json.dumps(reply).replace("{upstream}", self.base_url))
+        """With this server's own address where a reply says `{upstream}`, or `{origin}` for its beginning."""
+        text = json.dumps(reply).replace("{upstream}", self.base_url)
+        placed: dict[str, Any] = json.loads(text.replace("{origin}", self.base_url.removesuffix("/fhir")))
         return placed
 
 

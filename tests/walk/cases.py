@@ -28,7 +28,6 @@ from tests.tokens import forge
 
 WALKS = Path(__file__).resolve().parents[2] / "fixtures" / "walks"
 DIFFERS = {"ledger-entry", "date"}
-TOKEN = {"scopes": "patient/*.rs", "patient": "pat-a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def read_cases(folder: str) -> Iterator[Case]:
 
 def cases_of(table: Mapping[str, Any], name: str) -> Iterator[Case]:
     for row in table["cases"]:
-        usual = {**TOKEN, **table.get("token", {})}
+        usual = table.get("token", {})
         yield Case(
             **{
                 **row,
@@ -97,14 +96,13 @@ def token_of(gateway: Gateway, token: Mapping[str, Any]) -> str | None:
     claims = dict(token.get("claims", {}))
     if "fhirUser" in token:
         claims["fhirUser"] = token["fhirUser"]
-    scopes, patient = token["scopes"], token.get("patient")
-    if "jwt" not in token:
-        return gateway.token(scopes, patient, **claims)
-    return forged(gateway.claims(scopes, patient, **claims), token["jwt"])
+    usual = gateway.claims(token["scopes"], token.get("patient"))
+    whole = {name: value for name, value in {**usual, **claims}.items() if value is not None}
+    return forged(whole, token.get("jwt", {}))
 
 
 def forged(claims: Mapping[str, object], how: Mapping[str, Any]) -> str:
-    """A token of these claims that its issuer never made.
+    """A token of these claims as its issuer makes it, or as it never did, if `how` says so.
 
     `alg` none or HS256 (keyed with the public key); `header` members over the usual ones; `signed_by`
     another key; `signature` to put in place of the right one; `payload` members to write twice; `whole`

@@ -8,6 +8,7 @@ mention is safe to release with the resource; what they could not understand the
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.core.fhir import codec
@@ -24,7 +25,8 @@ class Facts:
     """`owners` are patient ids; `labels` those of the resource and of what it contains.
 
     `strangers` are the indexes of contained resources that belong to nobody the container belongs to;
-    `addresses` the strings that name the upstream, with what they become (None: left out).
+    `addresses` the strings that name the upstream, with what they become (None: left out); `narratives`
+    where text stands that repeats the record, looked for only where something may have to be taken out.
     """
 
     type: str
@@ -35,6 +37,7 @@ class Facts:
     labels: frozenset[Label]
     mentions: tuple[Mention, ...]
     strangers: tuple[int, ...]
+    narratives: tuple[Place, ...]
     addresses: tuple[tuple[Place, str | None], ...]
     digest: bytes
     ref: Ref
@@ -57,7 +60,7 @@ def facts_of(raw: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
     owned_by = owners(tree, catalogue, bases.both)
     inner = _contained(tree, catalogue, bases, owned_by)
     own = frozenset(f"Patient/{patient}" for patient in owned_by)
-    holder = Holder(kind, own, inner.stranger_ids, catalogue, bases)
+    found = tuple(mentions(tree, Holder(kind, own, inner.stranger_ids, catalogue, bases)))
     return Facts(
         type=kind,
         id=ident,
@@ -65,8 +68,9 @@ def facts_of(raw: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
         updated=_text(meta.get("lastUpdated")),
         owners=owned_by,
         labels=_labels(tree) | inner.labels,
-        mentions=tuple(mentions(tree, holder)),
+        mentions=found,
         strangers=inner.strangers,
+        narratives=tuple(_narratives(tree)) if found or inner.strangers else (),
         addresses=tuple(addresses(tree, bases)) if may_hold_addresses(raw, bases) else (),
         digest=hashlib.sha256(raw).digest(),
         ref=Ref(kind, ident),
@@ -96,6 +100,19 @@ class Inspector:
 
 def _text(value: Tree) -> str | None:
     return value if type(value) is str else None
+
+
+def _narratives(tree: dict[str, Tree]) -> Iterator[Place]:
+    """The record's own narrative, and those inside it: of a Composition's sections, of what is contained."""
+    yield ("text",)
+    todo: list[tuple[Place, Tree]] = [((), tree)]
+    while todo:
+        place, node = todo.pop()
+        for key, value in node.items() if type(node) is dict else enumerate(node):
+            if type(value) is dict and key == "text" and "div" in value:
+                yield (*place, key)
+            elif type(value) is dict or type(value) is list:
+                todo.append(((*place, key), value))
 
 
 # --- Labels and contained resources ----------------------------------------------------------------

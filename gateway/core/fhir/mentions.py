@@ -19,7 +19,12 @@ from gateway.core.fhir.compartment import reference_of
 from gateway.core.values import Ref
 
 PEOPLE: Final = frozenset({"Patient", "RelatedPerson", "Person"})
-LOGICAL_REFERENCE: Final = frozenset({"id", "extension", "type", "identifier", "display"})
+# The members of a Reference without a `reference`; a leading `_` is what JSON has for an element's extensions.
+LOGICAL_REFERENCE: Final = frozenset(
+    {"id", "extension", "_reference", "type", "_type", "identifier", "display", "_display"}
+)
+SPEAKING: Final = ("identifier", "display", "_display")
+"""The members of a Reference that tell more of its target than where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def _literal(place: Place, node: dict[str, Tree], reference: str, holder: Holder
         return None
     if named in PEOPLE:
         return Mention(place, target if named == "RelatedPerson" else None, True)
-    if "display" not in node and "identifier" not in node:
+    if not any(member in node for member in SPEAKING):
         return None
     return Mention(place, target if kind == "compartment" else None, False)
 
@@ -126,7 +131,7 @@ def _objects(tree: dict[str, Tree]) -> Iterator[tuple[Place, dict[str, Tree]]]:
     while todo:
         place, node = todo.pop()
         if type(node) is dict:
-            if "reference" in node or "identifier" in node or "display" in node:
+            if "reference" in node or "identifier" in node or "display" in node or "_display" in node:
                 yield place, node
             for key, value in node.items():
                 if type(value) is dict or type(value) is list:

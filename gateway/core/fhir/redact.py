@@ -12,7 +12,7 @@ from typing import Any, Final
 from gateway.core.fhir.addresses import Place
 from gateway.core.fhir.codec import DROP, Edit, apply_edit, keep_members, member, quote
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.mentions import Mention
+from gateway.core.fhir.mentions import SPEAKING, Mention
 from gateway.core.fhir.outline import Outline
 from gateway.core.values import Ref, Shape
 
@@ -46,7 +46,8 @@ def redact(raw: bytes, facts: Facts, visible: Set[Ref]) -> bytes:
         _put(edits, ("contained", index), DROP)
     if silenced or facts.strangers:
         # Narrative is generated from the whole record; it repeats what was just taken out.
-        _put(edits, ("text",), DROP)
+        for place in facts.narratives:
+            _put(edits, place, DROP)
     if not edits:
         return raw
     left = apply_edit(raw, edits)
@@ -55,7 +56,7 @@ def redact(raw: bytes, facts: Facts, visible: Set[Ref]) -> bytes:
 
 
 def _silence(mention: Mention) -> Edit:
-    return MASKED if mention.whole else {"display": DROP, "identifier": DROP}
+    return MASKED if mention.whole else dict.fromkeys(SPEAKING, DROP)
 
 
 def _put(edits: dict[str | int, Any], place: Place, edit: Edit) -> None:

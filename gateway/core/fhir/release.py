@@ -190,7 +190,8 @@ def _cursor(url: str, bases: Bases) -> Cursor:
         link, base = urlsplit(url), urlsplit(bases.upstream)
     except ValueError as error:
         raise errors.UpstreamUnusable from error
-    same_origin = not link.netloc or (link.scheme, link.netloc) == (base.scheme, base.netloc)
+    relative = not link.scheme and not link.netloc
+    same_origin = relative or (link.scheme, link.netloc) == (base.scheme, base.netloc)
     path = link.path if link.path.startswith("/") or link.netloc else f"{base.path}/{link.path}"
     below = path == base.path or path.startswith(base.path + "/")
     tail = path[len(base.path) :]

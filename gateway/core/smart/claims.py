@@ -186,7 +186,7 @@ def _user(claims: Claims, rule: IssuerRule) -> Ref | None:
     user = FHIR_USER.read(claims)
     if user is None:
         return None
-    return _as(FHIR_USER.name, lambda value: kinds.fhir_user(value, rule.audience), user)
+    return _as(FHIR_USER.name, lambda value: kinds.fhir_user(value, rule.fhir_base), user)
 
 
 def _purposes(claims: Claims, rule: IssuerRule) -> tuple[str, ...]:

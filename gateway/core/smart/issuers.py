@@ -28,7 +28,8 @@ _PURPOSE = re.compile(r"[A-Z]{3,20}")
 class IssuerRule:
     """An issuer whose tokens are accepted at one FHIR base.
 
-    `issuer` and `audience` are compared character by character; `audience` is that FHIR base.
+    `issuer` and `audience` are compared character by character. `audience` is that FHIR base, unless
+    operator and issuer agreed on another name for it; then `base` is the FHIR base.
     `binding` says how tokens meet consents: named in the `consent` claim, or looked up.
     `default_purpose` stands in where a token states no purpose of use. Raises `ValueError`.
     """
@@ -39,6 +40,11 @@ class IssuerRule:
     binding: Literal["claim", "lookup"] = "claim"
     default_purpose: str | None = None
     max_lifetime_s: int = DAY_S
+    base: str = ""
+
+    @property
+    def fhir_base(self) -> str:
+        return self.base or self.audience
 
     def __post_init__(self) -> None:
         if not self.issuer or not self.audience:

@@ -1,0 +1,77 @@
+"""The demo as people run it: it starts, its three lines do what they say, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.support import ROOT, Place, command, process_refused, runs
+
+LAST_LINE = "Ctrl-C ends it."
+STEP = re.compile(r"curl |\S+ -m gateway ledger verify ")
+
+
+def test_check_takes_the_three_steps_and_ends() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "demo", "--check", "--port", "0"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall(r"^(\d{3}) ", done.stdout, re.M) == ["200", "200", "403"]
+    assert re.search(r"^ledger-entry: demo\.example/consentry;\d+;[\w-]{43}$", done.stdout, re.M)
+    assert re.search(r"^verified \d+ entries$", done.stdout, re.M)
+    [config] = set(re.findall(r"settings +(\S+)", done.stdout))
+    assert not Path(config).parent.exists()
+
+
+def test_the_lines_can_be_copied_into_a_shell(tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    folder = tmp_path / "a demo's folder"
+    with command("demo", "--port", "0", "--folder", str(folder), until=LAST_LINE) as served:
+        read, withdraw, verify = [line for line in served.said.splitlines() if STEP.match(line)]
+        permitted = _shell(read)
+        assert permitted.startswith("HTTP/1.1 200")
+        assert re.search(r"^ledger-entry: demo\.example/consentry;", permitted, re.M | re.I)
+        refused = _shell(withdraw)
+        assert '"entry":' in refused
+        assert "HTTP/1.1 403" in refused
+        assert re.search(r"^verified \d+ entries$", _shell(verify), re.M)
+        assert served.end(signal.SIGINT) == 0
+    assert (folder / "ledger.db").exists()
+
+
+def test_it_leaves_nothing_behind() -> None:
+    with command("demo", "--port", "0", until=LAST_LINE) as served:
+        [config] = re.findall(r"settings +(\S+)", served.said)
+        assert Path(config).exists()
+        assert served.end(signal.SIGTERM) == 0
+    assert not Path(config).parent.exists()
+    assert not runs(served.process.pid)
+
+
+def test_it_takes_a_free_port_if_8080_is_taken() -> None:
+    with command("demo", until=LAST_LINE) as first, command("demo", until=LAST_LINE) as second:
+        assert first.url != second.url
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    assert "is not empty" in process_refused("demo", "--folder", str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_without_its_patients_it_says_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.demo.PEOPLE", tmp_path / "nobody")
+    assert "make demo" in Place(tmp_path, 0).refused("demo", "--check")
+
+
+def _shell(line: str) -> str:
+    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
