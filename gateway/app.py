@@ -281,9 +281,10 @@ def _keys(issuer: IssuerSettings, fetch: HttpxFetch) -> Keys:
 def _hosts(settings: Settings) -> frozenset[bytes]:
     """The Host values that are ours: the public one, and the address that is listened on."""
     server = settings.server
-    names = {urlsplit(server.public_url).netloc, f"{server.host}:{server.port}"}
+    listening = f"[{server.host}]" if ":" in server.host else server.host
+    names = {urlsplit(server.public_url).netloc, f"{listening}:{server.port}"}
     if server.host in ("127.0.0.1", "::1", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        names |= {f"127.0.0.1:{server.port}", f"localhost:{server.port}"}
+        names |= {f"{name}:{server.port}" for name in ("127.0.0.1", "[::1]", "localhost")}
     return frozenset(name.lower().encode() for name in names)
 
 

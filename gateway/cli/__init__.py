@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from gateway import __version__
+from gateway.bench.command import bench
 from gateway.cli import config, consent, demo, keys, ledger, serve, token
 from gateway.cli.common import Commands
 
@@ -31,5 +32,6 @@ for command in (
     consent.consent,
     token.token,
     ledger.ledger,
+    bench,
 ):
     main.add_command(command)

@@ -120,9 +120,7 @@ class Issuer:
     default_purpose: Annotated[str, Row(kinds.PURPOSE, "Purpose of use of tokens that name none.", "TREAT")]
     max_lifetime_s: Annotated[
         int,
-        Row(
-            kinds.whole_number(1, 86_400), "Longest accepted time from `iat` to `exp`, in seconds.", 86_400
-        ),
+        Row(kinds.whole_number(1, 86_400), "Longest accepted time from `iat` to `exp`, in seconds.", 86_400),
     ]
 
 

@@ -46,7 +46,13 @@ class SqliteReader:
 
     def leaves(self, start: int, stop: int) -> list[bytes]:
         """The leaves start..stop-1 in order, fewer if the store has fewer or a gap."""
-        rows = self._rows("SELECT idx, leaf FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx", start, stop)
+        # Whatever somebody else wrote into the column is read as bytes, and then verified as such.
+        rows = self._rows(
+            "SELECT idx, COALESCE(CAST(leaf AS BLOB), x'') FROM entry"
+            " WHERE idx >= ? AND idx < ? ORDER BY idx",
+            start,
+            stop,
+        )
         return [leaf for place, (index, leaf) in enumerate(rows, start) if index == place]
 
     def columns(self, start: int, stop: int) -> list[tuple[str, int, bytes, bool]]:

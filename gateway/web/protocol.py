@@ -18,7 +18,7 @@ MAX_UNFINISHED_BYTES: Final = 64 * 1024
 
 
 class StrictHttpToolsProtocol(HttpToolsProtocol):
-    """httptools, except that a target is a path, trailers are no headers, and what frames a body has an end."""
+    """httptools, except that a target is a path, a trailer is no header, and both have an end."""
 
     _in_head = False
     _unfinished_bytes = 0

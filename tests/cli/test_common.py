@@ -28,7 +28,7 @@ PRINT_DATA = [c for c in EVERY if c and c[-1] not in ("serve", "demo", "prove", 
 
 def test_the_commands() -> None:
     assert {" ".join(c) for c in EVERY[1:]} == {
-        "demo", "serve", "check-config", "token",
+        "demo", "serve", "check-config", "token", "bench",
         "keys", "keys init", "keys show",
         "consent", "consent grant", "consent change", "consent revoke", "consent show",
         "ledger", "ledger verify", "ledger prove", "ledger head", "ledger entry",

@@ -147,9 +147,7 @@ class Site:
             claims |= {"fhirUser": f"{audience}/Patient/{patient}", "purpose_of_use": ["PATRQT"]}
         else:
             claims |= {"consent": [consent], "purpose_of_use": ["TREAT"]}
-        return self._minters[0].mint(
-            claims, now_s=int(time.time()), lifetime_s=3600, jti=os.urandom(8).hex()
-        )
+        return self._minters[0].mint(claims, now_s=int(time.time()), lifetime_s=3600, jti=os.urandom(8).hex())
 
     def start(self, http: str = "httptools") -> Running | Failed:
         """A server on a free port, up; or why there is none."""

@@ -11,7 +11,6 @@ import asyncio
 import json
 import random
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -19,14 +19,14 @@ MODULE = b"github.com/transparency-dev/tessera"
 
 
 def accepts(checker: Path, url: str, vkey: Path, size: int, *, within_s: float = 60) -> bool:
-    """Whether `checker` derives the log of `size` entries below `url` from its bytes, under the key in `vkey`."""
+    """Whether `checker` derives the log of `size` entries below `url` from its bytes, under key `vkey`."""
     command = [str(checker), f"--storage_url={url}/", f"--public_key={vkey}", "--ui=false", "-N", "4"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as checker:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            said, _ = checker.communicate(timeout=within_s)
+            said, _ = process.communicate(timeout=within_s)
         except subprocess.TimeoutExpired:
-            checker.kill()
-            said, _ = checker.communicate()
+            process.kill()
+            said, _ = process.communicate()
             return False
     return f"Successfully fsck'd log with size {size} and root" in said
 

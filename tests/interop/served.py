@@ -99,7 +99,7 @@ def shown(ledger: LedgerView) -> Iterator[Shown]:
 
 @contextmanager
 def spoiled(house: House, path: Path, script: str) -> Iterator[LedgerView]:
-    """The ledger's database copied to `path`, with `script` run on it: SQL, and a function `flip(blob, n)`."""
+    """The ledger's database copied to `path` and changed by `script`: SQL, and `flip(blob, n)` for a byte."""
     with closing(sqlite3.connect(house.copy_to(path), isolation_level=None)) as db:
         db.create_function("flip", 2, lambda data, n: data[:n] + bytes([data[n] ^ 1]) + data[n + 1 :])
         db.executescript(script)
@@ -112,5 +112,7 @@ def opaque(count: int) -> list[SealedEntry]:
     made = []
     for _ in range(count):
         nonce = secrets.token_bytes(16)
-        made.append(SealedEntry(nonce, nonce, leaf(nonce), "read.permit", clock_ms() // 1000, bytes(16), b"-"))
+        made.append(
+            SealedEntry(nonce, nonce, leaf(nonce), "read.permit", clock_ms() // 1000, bytes(16), b"-")
+        )
     return made

@@ -19,7 +19,7 @@ from gateway.core.fhir.compartment import reference_of
 from gateway.core.values import Ref
 
 PEOPLE: Final = frozenset({"Patient", "RelatedPerson", "Person"})
-# The members of a Reference without a `reference`; a leading `_` is what JSON has for an element's extensions.
+# Members of a Reference without a `reference`; a leading `_` is where JSON keeps an element's extensions.
 LOGICAL_REFERENCE: Final = frozenset(
     {"id", "extension", "_reference", "type", "_type", "identifier", "display", "_display"}
 )
