@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from gateway import errors
 from gateway.core.consent.evaluate import Because
 from gateway.core.decide import ConsentView, House, decide, look_ups, next_ask, page_binding
+from gateway.core.fhir.codec import pretty
 from gateway.core.fhir.conditional import entity_tag, modified_s, unchanged
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.release import (
@@ -31,7 +32,7 @@ from gateway.core.fhir.release import (
     build_instance,
     build_searchset,
     candidate_content,
-    review_instance,
+    identify,
     review_page,
 )
 from gateway.core.fhir.request import parse_request
@@ -209,14 +210,11 @@ async def _instance_answer(
     ports: Ports, occasion: Occasion, plan: Plan, view: ConsentView, replies: Sequence[UpstreamReply]
 ) -> Answer:
     request = plan.request
-    review = _review_versions(ports, plan, replies)
-    if not review.candidates:
-        reason = next(iter(review.withheld), "not_found")
-        denial = Deny(errors.NotFound(), reason)
-        return await _refuse(ports, occasion, str(request.interaction), denial, view)
-    candidate = review.candidates[-1]
+    candidate = _judged(ports, plan, replies)
+    if isinstance(candidate, Deny):
+        return await _refuse(ports, occasion, str(request.interaction), candidate, view)
     visible = await _visible(ports, plan, Review((candidate,)))
-    body = build_instance(candidate, visible, request.shape, ports.outlines)
+    body = _shaped(request, build_instance(candidate, visible, request.shape, ports.outlines))
     tag, modified = entity_tag(body), modified_s(candidate.facts.updated)
     known = unchanged(tag, modified, request.if_none_match, request.if_modified_since)
     body = b"" if known else body
@@ -225,20 +223,21 @@ async def _instance_answer(
     return Answer(outcome.status, body, tuple(receipts), tag, modified)
 
 
-def _review_versions(ports: Ports, plan: Plan, replies: Sequence[UpstreamReply]) -> Review:
-    """Judges the current version and, for a vread, the old one too: under its own owners and its own and
-    the current labels, so that a record that was re-filed or labelled later shows nothing of its past."""
-    current: Facts | None = None
-    review = Review(())
+def _judged(ports: Ports, plan: Plan, replies: Sequence[UpstreamReply]) -> Candidate | Deny:
+    """The version that was asked for, if the current one may be seen and it may be too: under its own
+    owners and its own and the current labels, so that a record that was re-filed or labelled later shows
+    nothing of its past. Hidden and missing are denied alike; only the ledger is told which it was."""
+    candidate: Candidate | None = None
     for reply, version in zip(replies, (None, plan.request.version), strict=False):
         if reply.status != 200:
-            return Review(())
-        facts_of = ports.facts_of if current is None else _labelled_like(current, ports.facts_of)
-        review = review_instance(reply.body, plan.wanted, version, facts_of, plan.judge)
-        if not review.candidates:
-            return review
-        current = review.candidates[0].facts
-    return review
+            return Deny(errors.NotFound(), "not_found")
+        facts_of = ports.facts_of if candidate is None else _labelled_like(candidate.facts, ports.facts_of)
+        candidate = identify(reply.body, plan.wanted, version, facts_of)
+        judgement = plan.judge(candidate.facts, candidate_content(candidate))
+        if not judgement.visible:
+            return Deny(errors.NotFound(), judgement.reason, judgement.because)
+    assert candidate is not None, "an instance is always asked for"
+    return candidate
 
 
 def _labelled_like(current: Facts, facts_of: FactsOf) -> FactsOf:
@@ -268,6 +267,7 @@ async def _search_answer(
         f"{public}/{request.type}" + (f"?{urlencode(request.query)}" if request.query else ""),
         _next_link(ports, occasion, plan, review.cursor),
     )
+    body = _shaped(request, body)
     outcome = Outcome(200, body, review.candidates, _consents(plan, view, review.candidates))
     receipts = await ports.record(permit_drafts(occasion, request, outcome), occasion.at_ms)
     return Answer(200, body, tuple(receipts))
@@ -316,6 +316,10 @@ async def _visible(ports: Ports, plan: Plan, review: Review) -> frozenset[Ref]:
         found = review_page(reply.body, ask.path[1:], ports.house.bases, (), ports.facts_of, plan.judge.sees)
         resolved.update(candidate.facts.ref for candidate in found.candidates)
     return review.released() | resolved
+
+
+def _shaped(request: FhirRequest, body: bytes) -> bytes:
+    return pretty(body) if request.shape.pretty else body
 
 
 def _consents(plan: Plan, view: ConsentView, candidates: Sequence[Candidate]) -> dict[str, ConsentRef]:

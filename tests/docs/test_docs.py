@@ -19,7 +19,7 @@ from gateway.core.consent.verdict import Reason
 from gateway.core.fhir import controls, refused
 from gateway.core.fhir.terms import MODIFIERS
 from gateway.core.smart.claims import NEEDED, REFUSED, USED
-from gateway.errors import Forbidden
+from gateway.errors import ConsentryError, Forbidden
 from tests.docs.pages import PAGES, ROOT, page, part, prose, rows, slug
 from tests.docs.routes import addresses
 from tests.docs.transcript import blocks
@@ -107,6 +107,19 @@ def _refused_table() -> str:
 
 def test_the_refused_rows_are_those_of_the_code() -> None:
     assert part(WALK, "refused") == _refused_table()
+
+
+def _kinds(error: type[ConsentryError]) -> Iterator[type[ConsentryError]]:
+    for kind in error.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def test_every_status_is_described() -> None:
+    described = {status for row in rows(WALK) for status in re.findall(r"\b[2-5]\d\d\b", row[0])}
+    ours = [kind for kind in _kinds(ConsentryError) if not kind.__module__.startswith("gateway.sandbox")]
+    raised = {str(kind.status) for kind in ours}
+    assert raised | {"200", "204", "304"} == described
 
 
 def _written_reasons() -> Iterator[str]:

@@ -17,6 +17,7 @@ SAME = {
     "no line left out": (("a", "…", "z"), "a\nz\n"),
     "another id": ((ID,), f"{OTHER}\n"),
     "the same id twice": ((ID, f"{ID}: live"), f"{OTHER}\n{OTHER}: live\n"),
+    "a key id of digits": (("log e1cbc89a",), "log 12345678\n"),
     "another hash": ((f"hash {HASH}",), f"hash {HASH[::-1]}\n"),
 }
 DIFFERENT = {
@@ -26,6 +27,7 @@ DIFFERENT = {
     "a line between": (("a", "z"), "a\nb\nz\n"),
     "text left out over lines": (("a…z",), "a\nz\n"),
     "an id of another form": ((ID,), f"{OTHER}0\n"),
+    "a number is no key id": (("size 12345678",), "size 12345679\n"),
     "two ids for one": ((ID, f"{ID}: live"), f"{OTHER}\n{OTHER[::-1]}: live\n"),
     "a point is no wildcard": (("7.10",), "7x10\n"),
 }

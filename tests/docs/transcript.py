@@ -21,15 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-# What a run makes anew, by its form; longer forms first.
+# What a run makes anew: how it is told in the document, and the form it must have; longer forms first.
 VARIABLES = (
-    r"[A-Za-z0-9+/]{43}=",  # a root
-    r"(?<=\+)[A-Za-z0-9+/]{44}(?![A-Za-z0-9+/=])",  # a public key
-    r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_=-])",  # a leaf hash
-    r"(?<![0-9a-z])[0-9a-f]{24}(?![0-9a-z])",  # a consent
-    r"(?<![0-9a-z])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{8}(?![0-9a-z])",  # a key id
+    (r"[A-Za-z0-9+/]{43}=", r"[A-Za-z0-9+/]{43}="),  # a root
+    (r"(?<=\+)[A-Za-z0-9+/]{44}(?![A-Za-z0-9+/=])", r"[A-Za-z0-9+/]{44}"),  # a public key
+    (r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_=-])", r"[A-Za-z0-9_-]{43}"),  # a leaf hash
+    (r"(?<![0-9a-z])[0-9a-f]{24}(?![0-9a-z])", r"[0-9a-f]{24}"),  # a consent
+    # A key id; in the document one with letters and digits, to be told from a word and a number.
+    (r"(?<![0-9a-z])(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8}(?![0-9a-z])", r"[0-9a-f]{8}"),
 )
-_VARIABLE = re.compile("|".join(f"({form})" for form in VARIABLES))
+_VARIABLE = re.compile("|".join(f"({told})" for told, _ in VARIABLES))
 _TIMEOUT_S = 40
 
 
@@ -121,7 +122,7 @@ class Comparison:
             else:
                 shown.append(value)
                 assert found.lastindex is not None
-                parts.append(f"({VARIABLES[found.lastindex - 1]})")
+                parts.append(f"({VARIABLES[found.lastindex - 1][1]})")
         return "".join(parts) + re.escape(text[at:])
 
 

@@ -67,6 +67,11 @@ class Running:
     def open_files(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def children(self) -> list[int]:
+        """The ids of its worker processes."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
     def kill(self) -> None:
         """SIGKILL: nothing is tidied up."""
         self.process.kill()
@@ -149,21 +154,22 @@ class Site:
             claims |= {"consent": [consent], "purpose_of_use": ["TREAT"]}
         return self._minters[0].mint(claims, now_s=int(time.time()), lifetime_s=3600, jti=os.urandom(8).hex())
 
-    def start(self, http: str = "httptools") -> Running | Failed:
+    def start(self, http: str = "httptools", workers: int = 1) -> Running | Failed:
         """A server on a free port, up; or why there is none."""
         log = self.folder / f"serve-{time.monotonic_ns()}.log"
         with log.open("w") as errors:
-            process = _serve(self.folder, http, errors)
+            process = _serve(self.folder, http, workers, errors)
         assert process.stdout is not None
         line = process.stdout.readline()
         if (match := re.search(r"serving (http://[^ ]+)", line)) is None:
+            process.stdout.close()
             return Failed(process.wait(20), log.read_text())
         return Running(process, match[1], log)
 
     @contextmanager
-    def served(self, http: str = "httptools") -> Iterator[Running]:
+    def served(self, http: str = "httptools", workers: int = 1) -> Iterator[Running]:
         """A server for the block. It is ended, however the block ends, unless it was before."""
-        running = self.start(http)
+        running = self.start(http, workers)
         assert isinstance(running, Running), running
         try:
             yield running
@@ -174,10 +180,10 @@ class Site:
             running.process.stdout.close()
 
 
-def _serve(folder: Path, http: str, errors: IO[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "gateway", "serve", "--port", "0", "--http", http]
+def _serve(folder: Path, http: str, workers: int, errors: IO[str]) -> subprocess.Popen[str]:
+    options = ["--config", str(folder / "consentry.toml"), "--port", "0"]
     return subprocess.Popen(
-        [*command, "--config", str(folder / "consentry.toml")],
+        [sys.executable, "-m", "gateway", "serve", *options, "--http", http, "--workers", str(workers)],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -107,12 +107,12 @@ FAULTS = {
     "flipped leaf byte": Fault("UPDATE entry SET leaf = flip(leaf, 60) WHERE idx = 100"),
     "flipped byte of the last leaf": Fault("UPDATE entry SET leaf = flip(leaf, 60) WHERE idx = 599"),
     "swapped neighbours": Fault(
-        "UPDATE entry SET leaf = (SELECT leaf FROM entry e WHERE e.idx = 41 - entry.idx)"
-        " WHERE idx IN (20, 21)"
+        "UPDATE entry SET idx = -9 WHERE idx = 20; UPDATE entry SET idx = 20 WHERE idx = 21;"
+        "UPDATE entry SET idx = 21 WHERE idx = -9"
     ),
     "swapped across bundles": Fault(
-        "UPDATE entry SET leaf = (SELECT leaf FROM entry e WHERE e.idx = 310 - entry.idx)"
-        " WHERE idx IN (10, 300)"
+        "UPDATE entry SET idx = -9 WHERE idx = 10; UPDATE entry SET idx = 10 WHERE idx = 300;"
+        "UPDATE entry SET idx = 300 WHERE idx = -9"
     ),
     "one entry twice": Fault(
         "UPDATE entry SET leaf = (SELECT leaf FROM entry e WHERE e.idx = 7) WHERE idx = 8"

@@ -68,6 +68,7 @@ audience = "{public}/fhir"
 binding = "lookup"
 """
 
+_now_ms = app.now_ms
 ChangePorts = Callable[[Ports], Ports]
 
 
@@ -279,7 +280,7 @@ class Clock:
         self.ahead_s = 0
 
     def __call__(self) -> int:
-        return app.now_ms() + self.ahead_s * 1000
+        return _now_ms() + self.ahead_s * 1000
 
 
 def issuer_key() -> forge.PrivateKey:
@@ -295,11 +296,15 @@ def gateway(
     ports: ChangePorts = lambda ports: ports,
     timeout_s: float = 60,
     max_count: int = 200,
+    clock: Clock | None = None,
 ) -> Iterator[Gateway]:
-    """A gateway in front of the FHIR server at `upstream_url`, without a single consent."""
+    """A gateway in front of the FHIR server at `upstream_url`, without a single consent.
+
+    With a `clock` of its own, every part of it goes by that one.
+    """
     settings = prepare(folder, upstream_url, timeout_s=timeout_s, max_count=max_count)
     made: list[Counting] = []
-    clock = Clock()
+    own_clock, clock = clock is not None, clock or Clock()
 
     def changed(old: Ports) -> Ports:
         counting = Counting(old.upstream)
@@ -308,6 +313,8 @@ def gateway(
 
     hosted = _Hosted(settings, changed)
     with ExitStack() as stack:
+        if own_clock:
+            stack.enter_context(patch.object(app, "now_ms", clock))
         served = stack.enter_context(serve(hosted, http=_protocol(http), lifespan="on"))
         client = httpx.Client(base_url=served.url, headers={"Host": HOST}, timeout=60, trust_env=False)
         stack.enter_context(client)

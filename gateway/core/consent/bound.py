@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gateway.core.consent.hierarchy import Hierarchy
 from gateway.core.consent.labels import LabelOrder, LabelRule
 from gateway.core.consent.purposes import covers
-from gateway.core.consent.rule import Consent, Effect, Match, Node, State
+from gateway.core.consent.rule import CLIENT, Consent, Effect, Match, Node, State
 from gateway.core.consent.verdict import Asker, Because, Miss, Reason
 from gateway.core.values import Scope
 
@@ -122,11 +122,17 @@ def _overlay(above: Match, match: Match) -> Match:
 def _missed(effect: Effect, match: Match, in_period: bool, frame: Frame) -> Reason | None:
     denies = effect is Effect.DENY
     asker = frame.asker
-    if match.actors and not match.actors & asker.identities and (asker.known or not denies):
+    named = not match.actors or match.actors & asker.identities
+    if not named and not (denies and _may_be_meant(match.actors, asker)):
         return Reason.NO_CONSENT
     if match.purposes and not _for_purpose(match, frame, denies):
         return Reason.PURPOSE
     return None if in_period else Reason.PERIOD
+
+
+def _may_be_meant(actors: frozenset[str], asker: Asker) -> bool:
+    """Whether the asker could be one of `actors` all the same. Which client asks is always known."""
+    return not asker.known and any(not actor.startswith(CLIENT) for actor in actors)
 
 
 def _for_purpose(match: Match, frame: Frame, denies: bool) -> bool:

@@ -18,6 +18,7 @@ MAX_DEPTH = 16
 
 # The years 1 to 9999, which is what RFC 3339 can write.
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
+CLIENT = "client:"
 _CLIENT = re.compile(r"[!-?A-~]{1,255}(@https?://[!-?A-~]{1,255})?")
 _LABEL = re.compile(r"([!-{}~]{1,255}\|)?[!-{}~]{1,64}")
 

@@ -80,7 +80,8 @@ class Asker:
     """Who asks, and what for.
 
     `identities` are closed by the caller: user, organisations and client, in every form that a consent
-    could name. Not `known` means that there may be more, so a deny for somebody else may apply.
+    could name. Not `known` means that the person or organisation behind the client is not, so a deny for
+    some other person or organisation may apply.
     `self_patient` is the patient id of a user who is one.
     """
 

@@ -2,7 +2,7 @@
 
 What stays true: only a resource that `judge` let through is released, each judged by itself wherever it
 came from; ids, links and totals in the answer are ours. An answer that is not understood is an error,
-never a partial release. Two steps, because a permitted record may mention others: `review_*` judges and
+never a partial release. Two steps, because a permitted record may mention others: `review_page` judges and
 names the mentioned records whose visibility is still open; `build_*` makes the bytes once that is known.
 """
 
@@ -85,8 +85,8 @@ class Review:
 # --- Judging ---------------------------------------------------------------------------------------
 
 
-def review_instance(body: bytes, wanted: Ref, version: str | None, facts_of: FactsOf, judge: Judge) -> Review:
-    """Judges the answer to a read or vread.
+def identify(body: bytes, wanted: Ref, version: str | None, facts_of: FactsOf) -> Candidate:
+    """The answer to a read or vread, not yet judged.
 
     Raises:
         UpstreamUnusable: not a strict resource, or another one than was asked for.
@@ -95,10 +95,7 @@ def review_instance(body: bytes, wanted: Ref, version: str | None, facts_of: Fac
     facts = candidate.facts
     if facts.ref != wanted or (version is not None and facts.version != version):
         raise errors.UpstreamUnusable
-    judgement = judge(facts, candidate_content(candidate))
-    if not judgement.visible:
-        return Review((), {judgement.reason: 1})
-    return Review((candidate,))
+    return candidate
 
 
 def review_page(
@@ -208,8 +205,7 @@ _ODD_PATH: Final = frozenset("%\\;# \t\r\n")
 
 def build_instance(candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines) -> bytes:
     """The resource as it may leave."""
-    outline = outlines.get(candidate.facts.type, NOTHING)
-    return reshape(redact(candidate.raw, candidate.facts, visible), shape, outline)
+    return _spaced(_resource(candidate, visible, shape, outlines), shape)
 
 
 def build_searchset(
@@ -231,7 +227,16 @@ def build_searchset(
         entries = (_entry(c, visible, shape, outlines, public_base) for c in review.candidates)
         parts.append(b',"entry":[' + b",".join(entries) + b"]")
     parts.append(b"}")
-    return b"".join(parts)
+    return _spaced(b"".join(parts), shape)
+
+
+def _resource(candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines) -> bytes:
+    outline = outlines.get(candidate.facts.type, NOTHING)
+    return reshape(redact(candidate.raw, candidate.facts, visible), shape, outline)
+
+
+def _spaced(body: bytes, shape: Shape) -> bytes:
+    return codec.pretty(body) if shape.pretty else body
 
 
 def _link(relation: str, url: str) -> bytes:
@@ -242,7 +247,7 @@ def _entry(
     candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines, public_base: str
 ) -> bytes:
     full_url = codec.quote(f"{public_base}/{candidate.facts.type}/{candidate.facts.id}")
-    resource = build_instance(candidate, visible, shape, outlines)
+    resource = _resource(candidate, visible, shape, outlines)
     return b'{"fullUrl":' + full_url + b',"resource":' + resource + b',"search":{"mode":"match"}}'
 
 

@@ -63,6 +63,12 @@ CASES = [
     Case("a deny for somebody else, asker known", "permit", (to_app(), deny(actors="practitioner:d-1"))),
     Case("a deny for somebody else, asker unknown", "denied", (to_app(), deny(actors="practitioner:d-1")),
          {"known": False}),
+    Case("a deny for an organisation, asker unknown", "denied", (to_app(), deny(actors="organization:o-1")),
+         {"known": False}),
+    Case("a deny for another client, asker unknown", "permit", (to_app(), deny(actors="client:app-2")),
+         {"known": False}),
+    Case("a deny for another client or somebody, asker unknown", "denied",
+         (to_app(), deny(actors="client:app-2 practitioner:d-1")), {"known": False}),
     # Purposes.
     Case("the purpose", "permit", (to_app(purposes="TREAT"),)),
     Case("another purpose", "purpose", (to_app(purposes="HRESCH"),)),

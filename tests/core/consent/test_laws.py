@@ -198,7 +198,7 @@ class Oracle:
 
     def _matches(self, match: Match, periods: list[Period], purpose: str | None, denies: bool) -> bool | None:
         actor: bool | None = not match.actors or bool(match.actors & self.who.identities)
-        if not actor and not self.who.known:
+        if not actor and not self.who.known and not all(name.startswith("client:") for name in match.actors):
             actor = None
         for_purpose: bool | None = not match.purposes
         if match.purposes:
