@@ -17,7 +17,7 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from gateway import mapping
@@ -94,8 +94,9 @@ class OpenHouse:
     minter: Minter
     policy: str
 
-    async def record(self, drafts: Sequence[Draft], at_ms: int) -> list[Receipt]:
+    async def record(self, drafts: Sequence[Draft]) -> list[Receipt]:
         """Seals and appends; durable when it returns."""
+        at_ms = now_ms()
         sealed = [
             self.recorder.seal(draft.kind, draft.facts, draft.patient, at_ms, draft.attachments)
             for draft in drafts
@@ -177,13 +178,13 @@ def _evaluable(catalogue: Catalogue) -> Evaluable:
 
 def application(house: OpenHouse) -> ASGIApp:
     """The gateway's web application. Its lifespan opens the connections to the upstreams."""
-    settings, metrics = house.settings, Metrics()
+    settings, metrics, secret = house.settings, Metrics(), house.keys.operator_secret
     hosts = _hosts(settings)
-    upstreams = {u.path: _upstream(u) for u in settings.upstreams}
+    upstreams = {u.path: transport_to(u) for u in settings.upstreams}
     fetch = HttpxFetch()
     fhir: dict[str, ASGIApp] = {}
     for upstream in settings.upstreams:
-        ports = _ports(house, upstream, upstreams[upstream.path], fetch)
+        ports = ports_of(house, upstream, upstreams[upstream.path], fetch)
         fhir[upstream.path] = FhirEndpoint(
             ports, upstream.path, hosts, metrics, settings.server.max_body_bytes
         )
@@ -197,16 +198,22 @@ def application(house: OpenHouse) -> ASGIApp:
 
     rest = Starlette(
         routes=[
-            Mount("/ledger", routes=ledger_routes(house.ledger)),
-            Mount("/admin", routes=admin_routes(house.service, house.consents, house.keys.operator_secret)),
+            Mount("/ledger", app=_routed(ledger_routes(house.ledger))),
+            Mount("/admin", app=_routed(admin_routes(house.service, house.consents, secret))),
             *health_routes(house.ledger, metrics),
         ],
         lifespan=lifespan,
     )
-    return Dispatcher(fhir, rest)
+    rest.router.redirect_slashes = False
+    return Dispatcher(fhir, rest, hosts)
 
 
-def _upstream(settings: UpstreamSettings) -> Upstream:
+def _routed(routes: Sequence[Route]) -> Router:
+    """Nobody is redirected for a slash: the address would be built on whatever Host the client sent."""
+    return Router(routes, redirect_slashes=False)
+
+
+def transport_to(settings: UpstreamSettings) -> Upstream:
     return Upstream(
         settings.base_url,
         timeout_s=settings.timeout_s,
@@ -215,7 +222,7 @@ def _upstream(settings: UpstreamSettings) -> Upstream:
     )
 
 
-def _ports(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, fetch: HttpxFetch) -> Ports:
+def ports_of(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, fetch: HttpxFetch) -> Ports:
     catalogue = _catalogue(upstream)
     public = house.settings.audience(upstream)
     bases = Bases(public, upstream.base_url)
@@ -235,7 +242,7 @@ def _ports(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, fe
         consents=house.consents,
         upstream=transport,
         record=house.record,
-        pages=PageSealer(derive_keys(house.keys.kek).enc, random_bytes),
+        pages=PageSealer(derive_keys(house.keys.kek).enc, random_bytes, public),
         now_ms=now_ms,
         new_id=new_id,
     )

@@ -13,7 +13,8 @@
     └── UnsupportedMediaType 415
 
 What an error says is public: it is written for the caller, names no stored data and never quotes
-the upstream. The cause is chained (`raise ... from`) and goes to the operator's log only.
+the upstream. The cause is chained (`raise ... from`): the operator's log has its type, and what it says
+only if it is a `Cause` of ours.
 """
 
 from __future__ import annotations
@@ -120,6 +121,11 @@ class UpstreamTimeout(ConsentryError):
 
     def __init__(self, text: str = "The record server took too long.") -> None:
         super().__init__(text)
+
+
+class Cause(Exception):
+    """Why something failed, in our own words: they go to the operator's log, which foreign words do not,
+    as those may hold an address, a credential or a record."""
 
 
 class ConfigError(ConsentryError):

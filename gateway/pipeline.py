@@ -19,32 +19,29 @@ from urllib.parse import urlencode
 
 from gateway import errors
 from gateway.core.consent.evaluate import Because
-from gateway.core.decide import ConsentView, House, decide, look_ups, next_ask, page_binding
+from gateway.core.decide import ConsentView, House, decide, page_binding
 from gateway.core.fhir.codec import pretty
 from gateway.core.fhir.conditional import entity_tag, modified_s, unchanged
-from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.release import (
     Candidate,
     Cursor,
     FactsOf,
     Outlines,
-    Review,
     build_instance,
     build_searchset,
     candidate_content,
-    identify,
-    review_page,
 )
-from gateway.core.fhir.request import parse_request
+from gateway.core.fhir.request import check_refused_body, parse_request
 from gateway.core.plan import Deny, Permit, Plan
-from gateway.core.record import Draft, Occasion, Outcome, deny_draft, permit_drafts
-from gateway.core.values import ConsentRef, FhirRequest, Interaction, Ref, Token, UpstreamReply
+from gateway.core.record import Draft, Occasion, Outcome, deny_drafts, permit_drafts
+from gateway.core.values import ConsentRef, FhirRequest, Interaction, Token
+from gateway.gather import Gathered, gather
 from gateway.ledger.reading import Receipt
 from gateway.tokens.bearer import bearer_of
 from gateway.tokens.pages import Page, PageSealer, gone
 from gateway.upstream.client import Transport
 
-MAX_EMPTY_PAGES: Final = 20  # upstream pages gone through to find one with something to show
+MAX_TURNS: Final = 3  # decisions made anew because a consent changed while the upstream was asked
 
 # Failures after the decision that the ledger keeps as denials; anything else propagates unrecorded.
 REASONS: Final[Mapping[type[errors.ConsentryError], str]] = {
@@ -108,7 +105,7 @@ class Ports:
     verify: Callable[[str, str, int], Awaitable[Token]]
     consents: Consents
     upstream: Transport
-    record: Callable[[Sequence[Draft], int], Awaitable[Sequence[Receipt]]]
+    record: Callable[[Sequence[Draft]], Awaitable[Sequence[Receipt]]]
     pages: PageSealer
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
@@ -122,13 +119,14 @@ async def serve(ports: Ports, incoming: Incoming) -> Answer:
         Unauthenticated: there is no valid token; nothing is recorded.
         LedgerUnavailable: the consents could not be read or the record not be made.
     """
-    now_ms = ports.now_ms()
+    now_s = ports.now_ms() // 1000
     asked = _parse(ports, incoming)
     if isinstance(asked, FhirRequest) and asked.interaction is Interaction.CAPABILITIES:
         return Answer(200, ports.capabilities, ())  # what we are is no record of anybody's
-    token = await ports.verify(bearer_of(incoming.authorization), ports.audience, now_ms // 1000)
-    occasion = Occasion(ports.new_id(), now_ms, ports.policy, token)
+    token = await ports.verify(bearer_of(incoming.authorization), ports.audience, now_s)
+    occasion = Occasion(ports.new_id(), now_s, ports.policy, token)
     if isinstance(asked, errors.Forbidden):
+        check_refused_body(incoming.headers, incoming.body, ports.house.catalogue)
         return await _refuse(ports, occasion, "refused", Deny(asked, asked.reason), None)
     try:
         return await _answer(ports, occasion, asked)
@@ -155,32 +153,41 @@ def _parse(ports: Ports, incoming: Incoming) -> FhirRequest | errors.Forbidden:
 
 
 async def _answer(ports: Ports, occasion: Occasion, asked: FhirRequest) -> Answer:
-    now_s = occasion.at_ms // 1000
-    request, page = _turn_page(ports, asked, now_s)
-    cursor = page.cursor if page is not None else None
-    mark, view = ports.consents.at_head()
-    decision = decide(request, occasion.token, view, ports.house, now_s, cursor)
-    if isinstance(decision, Permit) and page is not None and not _same_asker(occasion, decision, page):
-        decision = Deny(gone(), "page")
-    if isinstance(decision, Deny):
-        return await _refuse(ports, occasion, str(request.interaction), decision, view)
-
-    replies = [await ports.upstream.fetch(ask) for ask in decision.plan.asks]
-    # A withdrawal that arrived while the upstream was thinking holds for what it answered.
-    mark_now, view = ports.consents.at_head()
-    if mark_now != mark:
-        decision = decide(request, occasion.token, view, ports.house, now_s, cursor)
+    request, page = _turn_page(ports, asked, occasion.at_s)
+    for _ in range(MAX_TURNS):
+        mark, view = ports.consents.at_head()
+        decision = _decided(ports, occasion, request, page, view)
         if isinstance(decision, Deny):
             return await _refuse(ports, occasion, str(request.interaction), decision, view)
-    plan = decision.plan
-    if request.interaction is Interaction.SEARCH:
-        return await _search_answer(ports, occasion, plan, view, replies)
-    return await _instance_answer(ports, occasion, plan, view, replies)
+        gathered = await gather(ports.upstream, ports.house.bases, ports.facts_of, decision.plan)
+        if isinstance(gathered, Deny):
+            return await _refuse(ports, occasion, str(request.interaction), gathered, view)
+        if _still_holds(ports, occasion, decision.plan, page, mark):
+            return await _release(ports, occasion, decision.plan, view, gathered)
+    raise errors.LedgerUnavailable("The consents are changing; try again.")
 
 
-def _same_asker(occasion: Occasion, permit: Permit, page: Page) -> bool:
-    """Whether the page was linked for this asker, under these rights and consents."""
-    return page_binding(occasion.token, permit.plan) == page.binding
+def _decided(
+    ports: Ports, occasion: Occasion, request: FhirRequest, page: Page | None, view: ConsentView
+) -> Permit | Deny:
+    cursor = page.cursor if page is not None else None
+    decision = decide(request, occasion.token, view, ports.house, occasion.at_s, cursor)
+    if page is None or isinstance(decision, Deny):
+        return decision
+    # A page was linked for one asker, under these rights and consents.
+    same = page_binding(occasion.token, decision.plan) == page.binding
+    return decision if same else Deny(gone(), "page")
+
+
+def _still_holds(ports: Ports, occasion: Occasion, plan: Plan, page: Page | None, mark: int) -> bool:
+    """Whether no withdrawal, or other change that concerns the asker, came while the upstream was asked."""
+    mark_now, view = ports.consents.at_head()
+    if mark_now == mark:
+        return True
+    decision = _decided(ports, occasion, plan.request, page, view)
+    return isinstance(decision, Permit) and page_binding(occasion.token, decision.plan) == page_binding(
+        occasion.token, plan
+    )
 
 
 def _turn_page(ports: Ports, asked: FhirRequest, now_s: int) -> tuple[FhirRequest, Page | None]:
@@ -203,123 +210,48 @@ def _turn_page(ports: Ports, asked: FhirRequest, now_s: int) -> tuple[FhirReques
     return replace(first, head=asked.head), page
 
 
-# --- Instances -------------------------------------------------------------------------------------
+# --- Release and record ----------------------------------------------------------------------------
 
 
-async def _instance_answer(
-    ports: Ports, occasion: Occasion, plan: Plan, view: ConsentView, replies: Sequence[UpstreamReply]
+async def _release(
+    ports: Ports, occasion: Occasion, plan: Plan, view: ConsentView, gathered: Gathered
 ) -> Answer:
+    """Builds what may go, records it, and only then hands it on."""
     request = plan.request
-    candidate = _judged(ports, plan, replies)
-    if isinstance(candidate, Deny):
-        return await _refuse(ports, occasion, str(request.interaction), candidate, view)
-    visible = await _visible(ports, plan, Review((candidate,)))
-    body = _shaped(request, build_instance(candidate, visible, request.shape, ports.outlines))
-    tag, modified = entity_tag(body), modified_s(candidate.facts.updated)
-    known = unchanged(tag, modified, request.if_none_match, request.if_modified_since)
-    body = b"" if known else body
-    outcome = Outcome(304 if known else 200, body, (candidate,), _consents(plan, view, (candidate,)))
-    receipts = await ports.record(permit_drafts(occasion, request, outcome), occasion.at_ms)
-    return Answer(outcome.status, body, tuple(receipts), tag, modified)
+    if request.interaction is Interaction.SEARCH:
+        body, tag, modified, known = _searchset(ports, occasion, plan, gathered), None, None, False
+    else:
+        [candidate] = gathered.candidates
+        body = build_instance(candidate, gathered.visible, request.shape, ports.outlines)
+        tag, modified = entity_tag(body), modified_s(candidate.facts.updated)
+        known = unchanged(tag, modified, request.if_none_match, request.if_modified_since)
+    body = b"" if known else pretty(body) if request.shape.pretty else body
+    consents = _consents(plan, view, gathered.candidates)
+    outcome = Outcome(304 if known else 200, body, gathered.candidates, consents)
+    receipts = await _recorded(ports, permit_drafts(occasion, request, outcome))
+    return Answer(outcome.status, body, receipts, tag, modified)
 
 
-def _judged(ports: Ports, plan: Plan, replies: Sequence[UpstreamReply]) -> Candidate | Deny:
-    """The version that was asked for, if the current one may be seen and it may be too: under its own
-    owners and its own and the current labels, so that a record that was re-filed or labelled later shows
-    nothing of its past. Hidden and missing are denied alike; only the ledger is told which it was."""
-    candidate: Candidate | None = None
-    for reply, version in zip(replies, (None, plan.request.version), strict=False):
-        if reply.status != 200:
-            return Deny(errors.NotFound(), "not_found")
-        facts_of = ports.facts_of if candidate is None else _labelled_like(candidate.facts, ports.facts_of)
-        candidate = identify(reply.body, plan.wanted, version, facts_of)
-        judgement = plan.judge(candidate.facts, candidate_content(candidate))
-        if not judgement.visible:
-            return Deny(errors.NotFound(), judgement.reason, judgement.because)
-    assert candidate is not None, "an instance is always asked for"
-    return candidate
-
-
-def _labelled_like(current: Facts, facts_of: FactsOf) -> FactsOf:
-    def of(raw: bytes) -> Facts:
-        facts = facts_of(raw)
-        return replace(facts, labels=facts.labels | current.labels)
-
-    return of
-
-
-# --- Searches --------------------------------------------------------------------------------------
-
-
-async def _search_answer(
-    ports: Ports, occasion: Occasion, plan: Plan, view: ConsentView, replies: Sequence[UpstreamReply]
-) -> Answer:
-    review = await _review_pages(ports, plan, replies)
-    visible = await _visible(ports, plan, review)
-    request = plan.request
-    public = ports.house.bases.public
-    body = build_searchset(
-        review,
-        visible,
+def _searchset(ports: Ports, occasion: Occasion, plan: Plan, gathered: Gathered) -> bytes:
+    request, public = plan.request, ports.house.bases.public
+    here = f"{public}/{request.type}"
+    return build_searchset(
+        gathered.review,
+        gathered.visible,
         request.shape,
         ports.outlines,
         public,
-        f"{public}/{request.type}" + (f"?{urlencode(request.query)}" if request.query else ""),
-        _next_link(ports, occasion, plan, review.cursor),
+        f"{here}?{urlencode(request.query)}" if request.query else here,
+        _next_link(ports, occasion, plan, here, gathered.review.cursor),
     )
-    body = _shaped(request, body)
-    outcome = Outcome(200, body, review.candidates, _consents(plan, view, review.candidates))
-    receipts = await ports.record(permit_drafts(occasion, request, outcome), occasion.at_ms)
-    return Answer(200, body, tuple(receipts))
 
 
-async def _review_pages(ports: Ports, plan: Plan, replies: Sequence[UpstreamReply]) -> Review:
-    """Judges one page; goes on while it shows nothing, so that an empty page with a next link does not
-    tell of withheld records."""
-    if not plan.asks:
-        return Review((), complete=True)
-    reply, required, first = replies[0], plan.required, not plan.asks[0].raw_query
-    kind = plan.request.type or ""
-    for _ in range(MAX_EMPTY_PAGES):
-        if reply.status == 400:
-            raise errors.BadRequest("The record server does not support this search.")
-        if reply.status != 200:
-            raise errors.UpstreamUnusable
-        review = review_page(reply.body, kind, ports.house.bases, required, ports.facts_of, plan.judge)
-        if review.candidates or review.cursor is None:
-            return replace(review, complete=review.complete and first)
-        reply = await ports.upstream.fetch(next_ask(plan, review.cursor))
-        required = ()
-    return review
-
-
-def _next_link(ports: Ports, occasion: Occasion, plan: Plan, cursor: Cursor | None) -> str | None:
+def _next_link(ports: Ports, occasion: Occasion, plan: Plan, here: str, cursor: Cursor | None) -> str | None:
     if cursor is None:
         return None
-    request, kind = plan.request, plan.request.type or ""
-    page = Page(kind, urlencode(request.query), cursor, page_binding(occasion.token, plan))
-    return f"{ports.house.bases.public}/{kind}?_page={ports.pages.seal(page, occasion.at_ms // 1000)}"
-
-
-# --- What both share -------------------------------------------------------------------------------
-
-
-async def _visible(ports: Ports, plan: Plan, review: Review) -> frozenset[Ref]:
-    """The records whose mention may speak: those released here, and those a look-up shows to be visible."""
-    if not any(candidate.facts.mentions for candidate in review.candidates):
-        return frozenset()
-    resolved: set[Ref] = set()
-    for ask in look_ups(plan, review.unresolved()):
-        reply = await ports.upstream.fetch(ask)
-        if reply.status != 200:
-            continue  # a type that the upstream does not know: its mentions stay masked
-        found = review_page(reply.body, ask.path[1:], ports.house.bases, (), ports.facts_of, plan.judge.sees)
-        resolved.update(candidate.facts.ref for candidate in found.candidates)
-    return review.released() | resolved
-
-
-def _shaped(request: FhirRequest, body: bytes) -> bytes:
-    return pretty(body) if request.shape.pretty else body
+    request = plan.request
+    page = Page(request.type or "", urlencode(request.query), cursor, page_binding(occasion.token, plan))
+    return f"{here}?_page={ports.pages.seal(page, occasion.at_s)}"
 
 
 def _consents(plan: Plan, view: ConsentView, candidates: Sequence[Candidate]) -> dict[str, ConsentRef]:
@@ -348,8 +280,14 @@ async def _refuse(
     ports: Ports, occasion: Occasion, interaction: str, denial: Deny, view: ConsentView | None
 ) -> Answer:
     """A denial to a valid token is an answer too, and is recorded before it leaves."""
-    decided = _entries(denial.because, view) if view is not None else iter(())
-    consent = next((ref for _, ref in decided), None)
-    draft = deny_draft(occasion, interaction, denial.reason, consent)
-    receipts = await ports.record([draft], occasion.at_ms)
-    return Answer(denial.error.status, b"", tuple(receipts), error=denial.error)
+    decided = dict(_entries(denial.because, view)) if view is not None else {}
+    receipts = await _recorded(ports, deny_drafts(occasion, interaction, denial.reason, decided))
+    return Answer(denial.error.status, b"", receipts, error=denial.error)
+
+
+async def _recorded(ports: Ports, drafts: Sequence[Draft]) -> tuple[Receipt, ...]:
+    """The receipts of all entries. What has none is not recorded, and does not leave."""
+    receipts = tuple(await ports.record(drafts))
+    if len(receipts) != len(drafts):
+        raise errors.LedgerUnavailable
+    return receipts

@@ -43,7 +43,7 @@ NOTE: Final = (
     "The same requests to the upstream itself and through the gateway, in turns. *Added* is the gateway's "
     "p50 less the upstream's, the commit of the record included. *Seen before*: the gateway still knows "
     "every resource by its digest; otherwise each is new to it. *CPU* is all of the gateway's time on a "
-    "processor for one answer, which other work on the machine disturbs least. *Refused* are answers with "
+    "processor for one answer, which other work on the machine disturbs less. *Refused* are answers with "
     "503; the other figures leave them out."
 )
 

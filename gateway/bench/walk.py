@@ -49,10 +49,10 @@ class Passage:
         self._begin = time.perf_counter()
         return UpstreamReply(200, self.upstream)
 
-    async def record(self, drafts: Sequence[Draft], at_ms: int) -> Sequence[Receipt]:
+    async def record(self, drafts: Sequence[Draft]) -> Sequence[Receipt]:
         self.release_s = time.perf_counter() - self._begin
         self.drafts = drafts
-        return ()
+        return [Receipt("bench.example", number, bytes(32)) for number, _ in enumerate(drafts)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Walk:
 
     def ports(self) -> Ports:
         """Those of a gateway that has just started: they remember no token and no resource."""
-        return app._ports(self.house, self.upstream, app._upstream(self.upstream), self.fetch)
+        return app.ports_of(self.house, self.upstream, app.transport_to(self.upstream), self.fetch)
 
     def page(self, count: int) -> Template:
         """A searchset of `count` observations, as the upstream sends it."""

@@ -74,7 +74,7 @@ async def issue(house: OpenHouse, wish: Wish) -> Issued:
     meant = _read_back(house, upstream, wish, claims, at_ms // 1000, jti)
     patient = wish.patient or (consents[0].patient if consents else None)
     # Commit point: nobody holds the token yet; a crash from here on leaves an entry for one that never was.
-    [receipt] = await house.record([_entry(house, meant, patient)], at_ms)
+    [receipt] = await house.record([_entry(house, meant, patient)])
     return Issued(text, meant, receipt.index, b64url(receipt.leaf_hash))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from gateway import mapping
-from gateway.app import OpenHouse, new_id, now_ms
+from gateway.app import OpenHouse, new_id
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.config import Settings
 from gateway.core.canon import Json
@@ -74,7 +74,7 @@ async def _begin(house: OpenHouse) -> bool:
     """Record the first keys; False if the ledger has entries already."""
     if house.ledger.head().size:
         return False
-    at_ms, request_id = now_ms(), new_id()
+    request_id = new_id()
     drafts = [
         Draft(
             "key.rotate",
@@ -90,7 +90,7 @@ async def _begin(house: OpenHouse) -> bool:
         )
         for kind, key in (("log", house.keys.log.verifier), ("gw", house.keys.gateway.verifier))
     ]
-    await house.record(drafts, at_ms)
+    await house.record(drafts)
     return True
 
 

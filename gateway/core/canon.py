@@ -12,10 +12,14 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterable
-from json.encoder import encode_basestring as _quoted
 from typing import TypeAlias
 
+import msgspec
+
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
+
+_plain = msgspec.json.Encoder().encode
+"""RFC 8785 bytes of a string, boolean, integer or null, and of a list of strings."""
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
@@ -30,7 +34,7 @@ def canonical(value: Json) -> bytes:
     b'{"a":"\\xc3\\xa9","b":[1,true]}'
     """
     try:
-        return _text(value).encode()
+        return _bytes(value)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -60,6 +64,11 @@ def b64url(data: bytes) -> str:
     return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
+def b64url_each(parts: Iterable[bytes]) -> list[bytes]:
+    """`b64url` of each part, as ASCII bytes; much quicker for many."""
+    return b"".join(map(binascii.b2a_base64, parts)).translate(_URL_SAFE, b"=").splitlines()
+
+
 def unb64url(text: str) -> bytes:
     """The inverse of `b64url`; ValueError for padding, foreign characters and stray trailing bits."""
     try:
@@ -87,32 +96,35 @@ def unb64(text: str) -> bytes:
     return data
 
 
-def _text(value: Json) -> str:
+def _bytes(value: Json) -> bytes:
     # Exact types: an IntEnum or a str subclass may print as something other than its value.
-    if type(value) is str:
-        return _quoted(value)
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return _plain(value)
     if type(value) is int:
         return _integer(value)
-    if value is None:
-        return "null"
-    if type(value) is bool:
-        return "true" if value else "false"
     if type(value) is list:
-        return f"[{','.join(map(_text, value))}]"
+        return _array(value)
     if type(value) is dict:
         return _object(value)
-    raise ValueError(f"{type(value).__name__} has no canonical form")
+    raise ValueError(f"{kind.__name__} has no canonical form")
 
 
-def _integer(value: int) -> str:
+def _integer(value: int) -> bytes:
     if not -MAX_SAFE_INT <= value <= MAX_SAFE_INT:
         raise ValueError("integer beyond 2^53 - 1")
-    return str(value)
+    return _plain(value)
 
 
-def _object(value: dict[str, Json]) -> str:
-    members = [f"{_quoted(name)}:{_text(value[name])}" for name in _in_order(value)]
-    return f"{{{','.join(members)}}}"
+def _array(values: list[Json]) -> bytes:
+    if set(map(type, values)) == {str}:
+        return _plain(values)
+    return b"[%b]" % b",".join(map(_bytes, values))
+
+
+def _object(value: dict[str, Json]) -> bytes:
+    members = [b"%b:%b" % (_plain(name), _bytes(value[name])) for name in _in_order(value)]
+    return b"{%b}" % b",".join(members)
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

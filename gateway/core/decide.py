@@ -22,6 +22,7 @@ from gateway.core.consent.evaluate import Asker, bind
 from gateway.core.consent.rule import Consent, State
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
+from gateway.core.fhir.mentions import PEOPLE
 from gateway.core.fhir.release import Cursor
 from gateway.core.judge import Judge
 from gateway.core.plan import Deny, Permit, Plan
@@ -156,6 +157,9 @@ def _foreign(term: Term, kind: str, judge: Judge, *, patient_only: bool) -> Deny
         if target == "Patient":
             if patient_only and value != f"Patient/{judge.patient}":
                 return Deny(errors.Forbidden("The token is for another patient."), "other_patient")
+        elif target in PEOPLE:
+            # Whose relative somebody is cannot be told before the upstream has answered.
+            return Deny(errors.Forbidden(f"Searching by {target} is not allowed."), "other_person")
         elif judge.catalogue.access(target).kind == "denied":
             return Deny(errors.Forbidden(f"{target} is not served by this gateway."), "type")
         elif not (judge.grants(target, "r") or judge.grants(target, "s")):
@@ -217,7 +221,7 @@ def _plan(request: FhirRequest, judge: Judge, house: House, cursor: Cursor | Non
         version = (Ask(f"{here}/_history/{request.version}"),) if request.version is not None else ()
         return Plan(request, (Ask(here), *version), (), judge)
     if cursor is not None:
-        plan = Plan(request, (), (), judge)
+        plan = Plan(request, (), (), judge, _is_selective(request.type or "", judge))
         return replace(plan, asks=(next_ask(plan, cursor),))
     return _search_plan(request, judge, house)
 
@@ -225,8 +229,8 @@ def _plan(request: FhirRequest, judge: Judge, house: House, cursor: Cursor | Non
 def _search_plan(request: FhirRequest, judge: Judge, house: House) -> Plan:
     kind = request.type or ""
     asked_for = _asked_patients(request, judge)
-    if asked_for is not None and not asked_for & judge.patients:
-        return Plan(request, (), (), judge)  # nobody to ask about: an empty page, never "no filter"
+    if _asks_about_strangers(request, judge, asked_for):
+        return Plan(request, (), (), judge)  # an empty page, never "no filter"
     narrow = (
         *_narrow_to_patients(kind, judge, asked_for, house.narrow_limit),
         *_narrow_to_constraints(judge.grants(kind, "s")),
@@ -236,7 +240,15 @@ def _search_plan(request: FhirRequest, judge: Judge, house: House) -> Plan:
     if request.count is not None:
         control.append(("_count", str(request.count)))
     query = (*(pair for pair in own if pair not in narrow), *narrow, *control)
-    return Plan(request, (Ask(f"/{kind}", query),), narrow, judge)
+    return Plan(request, (Ask(f"/{kind}", query),), narrow, judge, _is_selective(kind, judge))
+
+
+def _is_selective(kind: str, judge: Judge) -> bool:
+    """Whether a record of these patients can be kept from the token for what it holds: by its labels, or
+    by constraints that the query could not say."""
+    grants = judge.grants(kind, "s")
+    unsaid = all(scope.constraints for scope in grants) and not _narrow_to_constraints(grants)
+    return unsaid or any(judge.bound.label_sensitive(patient) for patient in judge.patients)
 
 
 def _asked_patients(request: FhirRequest, judge: Judge) -> frozenset[str] | None:
@@ -248,6 +260,20 @@ def _asked_patients(request: FhirRequest, judge: Judge) -> frozenset[str] | None
         if term.name == narrow and term.modifier is None
     ]
     return frozenset.intersection(*named) if named else None
+
+
+def _asks_about_strangers(request: FhirRequest, judge: Judge, asked_for: frozenset[str] | None) -> bool:
+    """Whether an answer could tell something of a patient whose consents let nothing through."""
+    if asked_for is not None and not asked_for & judge.patients:
+        return True
+    narrow = judge.catalogue.access(request.type or "").narrow
+    return any(
+        value.startswith("Patient/") and value.removeprefix("Patient/") not in judge.patients
+        for term in request.terms
+        if term.name != narrow
+        for value in term.values
+        if (param := judge.catalogue.param(request.type or "", term.name)) and param.type == "reference"
+    )
 
 
 def _narrow_to_patients(

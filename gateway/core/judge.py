@@ -84,10 +84,10 @@ class Judge:
         if not self._in_scope(facts, content, operation):
             return OUT_OF_SCOPE
         if access.kind == "shared":
-            return self._shared_type(facts.type, operation)
+            return self._shared(facts, content, operation)
         if not facts.owners:
             return NOBODYS
-        return self._consented(facts, content, operation)
+        return self._consented(facts, facts.owners, content, operation)
 
     def grants(self, kind: str, operation: str) -> tuple[Scope, ...]:
         """The scopes that give `operation` on type `kind`."""
@@ -106,17 +106,23 @@ class Judge:
     def _holds(self, term: Term, content: Content) -> bool:
         return match.satisfies(self.catalogue, content(), term, self.bases.both)
 
-    def _shared_type(self, kind: str, operation: str) -> Judgement:
-        """Directory resources belong to no patient: any consent that covers the type opens them."""
-        covered = any(self.bound.may_permit(patient, kind, operation) for patient in sorted(self.patients))
-        return Judgement(covered, "shared" if covered else "no_consent")
+    def _shared(self, facts: Facts, content: Content, operation: str) -> Judgement:
+        """Directory records belong to no patient: the consents of any one that cover it open it."""
+        judgement = Judgement(False, "no_consent")
+        for patient in sorted(self.patients):
+            judgement = self._consented(facts, frozenset({patient}), content, operation)
+            if judgement.visible:
+                break
+        return judgement
 
-    def _consented(self, facts: Facts, content: Content, operation: str) -> Judgement:
+    def _consented(
+        self, facts: Facts, patients: frozenset[str], content: Content, operation: str
+    ) -> Judgement:
         verdict = self.bound.judge(
             ResourceFacts(
                 type=facts.type,
                 labels=facts.labels,
-                patients=facts.owners,
+                patients=patients,
                 holds=lambda term: self._holds(term, content),
             ),
             operation,

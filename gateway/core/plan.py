@@ -16,12 +16,15 @@ from gateway.errors import ConsentryError
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`asks` are sent in order: for a vread the current version comes first. None at all means that the
-    answer is an empty page. `required` are the query pairs that an upstream must not have left out."""
+    answer is an empty page. `required` are the query pairs that an upstream must not have left out.
+    `selective`: the judge may withhold, for what they hold, records that the upstream finds.
+    """
 
     request: FhirRequest
     asks: tuple[Ask, ...]
     required: tuple[tuple[str, str], ...]
     judge: Judge
+    selective: bool = False
 
     @property
     def wanted(self) -> Ref:

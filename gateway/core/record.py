@@ -28,24 +28,29 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What every entry of one request shares. `at_ms` is the request's one reading of the clock."""
+    """What every entry of one request shares. `at_s` is when the request was decided, in seconds since the
+    epoch; an entry has the time of its own making, which is later by as long as the upstream took."""
 
     request_id: str
-    at_ms: int
+    at_s: int
     policy: str
     token: Token
 
     def common(self, patient: str | None) -> dict[str, Json]:
         facts: dict[str, Json] = {
             "rid": self.request_id,
-            "ms": self.at_ms,
             "pol": self.policy,
             "cli": self.token.client,
-            "act": str(self.token.fhir_user or self.token.subject),
+            "act": str(self.token.fhir_user or f"{self.token.subject}@{self.token.issuer}"),
         }
         if patient is not None:
             facts["pat"] = f"Patient/{patient}"
         return facts
+
+    @property
+    def bearer(self) -> str:
+        """The token that was shown, by its digest: it tells the issuer apart from every other."""
+        return f"sha256:{self.token.digest.hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def permit_drafts(occasion: Occasion, request: FhirRequest, outcome: Outcome) ->
         "st": outcome.status,
         "len": len(outcome.body),
         "bd": sha256_text(outcome.body),
-        "tok": None,
+        "tok": occasion.bearer,
     }
     drafts = []
     for patient, candidates in _by_patient(outcome.candidates, occasion.token.patient).items():
@@ -85,17 +90,28 @@ def permit_drafts(occasion: Occasion, request: FhirRequest, outcome: Outcome) ->
     return drafts
 
 
-def deny_draft(occasion: Occasion, interaction: str, reason: str, consent: ConsentRef | None) -> Draft:
-    """The `read.deny` entry of a request that got nothing."""
-    patient = occasion.token.patient
-    facts: dict[str, Json] = {
-        **occasion.common(patient),
-        "int": interaction,
-        "rsn": reason,
-        "con": _entry(consent),
-        "tok": None,
-    }
-    return Draft("read.deny", patient, facts)
+def deny_drafts(
+    occasion: Occasion, interaction: str, reason: str, consents: Mapping[str, ConsentRef]
+) -> list[Draft]:
+    """The `read.deny` entries of a request that got nothing: one for the patient in context, and one for
+    each whose consent decided, as it is by patient in `consents`. Nobody's entry tells of another's consent.
+    """
+    context = () if occasion.token.patient is None else (occasion.token.patient,)
+    patients: list[str | None] = [*dict.fromkeys((*context, *consents))]
+    return [
+        Draft(
+            "read.deny",
+            patient,
+            {
+                **occasion.common(patient),
+                "int": interaction,
+                "rsn": reason,
+                "con": _entry(consents.get(patient or "")),
+                "tok": occasion.bearer,
+            },
+        )
+        for patient in patients or [None]
+    ]
 
 
 def normal_query(request: FhirRequest) -> str:

@@ -14,6 +14,7 @@ import hmac
 import os
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,12 +28,14 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, Session, SQLModel, create_engine, select
 
-from gateway.core.tlog.disclosure import SubjectKeys, derive_keys
+from gateway.core.tlog.disclosure import SubjectKeys, derive_keys, keyed_hash
 from gateway.errors import LedgerUnavailable
 
 KEY_BYTES = 32
 KEY_ID_BYTES = 16
 CACHED_KEYS = 10_000
+NOTICED_WITHIN_S = 0.1
+"""How long an erasure by another process may go unnoticed; whoever erases waits as long."""
 _NONCE_BYTES = 12
 
 
@@ -60,7 +63,7 @@ class Vault:
 
     def __init__(self, path: Path, kek: bytes) -> None:
         self._wrapping = AESGCM(hmac.digest(kek, b"consentry/vault/v1/wrap", hashlib.sha256))
-        self._handle_key = hmac.digest(kek, b"consentry/vault/v1/handle", hashlib.sha256)
+        self._handle_hash = keyed_hash(hmac.digest(kek, b"consentry/vault/v1/handle", hashlib.sha256))
         self._erasures = _Erasures(path.with_name(path.name + ".erasures"))
         self._cache = _Cache(CACHED_KEYS)
         self._lock = threading.Lock()
@@ -110,8 +113,8 @@ class Vault:
     def destroy(self, patient: str) -> bytes | None:
         """Destroy the key of `patient`; the id it had, or None if there was none.
 
-        Afterwards no process unwraps or remembers it. Copies in backups of the vault live as long
-        as those backups are kept.
+        Afterwards no process unwraps or remembers it, so it takes NOTICED_WITHIN_S at least. Copies in
+        backups of the vault live as long as those backups are kept.
         """
         with _named_failure(), Session(self._engine) as session:
             row = _find(session, self._handle(patient))
@@ -123,6 +126,9 @@ class Vault:
             # write-ahead pages and in the memory of other processes; calling `destroy` again ends that.
             session.connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             self._erasures.announce()
+        with self._lock:
+            self._cache.clear()
+        time.sleep(NOTICED_WITHIN_S)
         return key_id
 
     def close(self) -> None:
@@ -166,7 +172,7 @@ class Vault:
 
     def _handle(self, patient: str | None) -> bytes:
         subject = "organisation" if patient is None else f"patient\n{patient}"
-        return hmac.digest(self._handle_key, subject.encode(), hashlib.sha256)
+        return self._handle_hash(subject.encode())
 
 
 class _Cache:
@@ -192,26 +198,33 @@ class _Cache:
 
 
 class _Erasures:
-    """A file that grows with every erasure, so that other processes forget the key: one `stat` per look."""
+    """A file that grows with every erasure, so that other processes forget the key.
+
+    It is looked at before a key is used, unless that was done less than NOTICED_WITHIN_S ago.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
-        self._seen = self._count()
+        self._look()
 
     def announce(self) -> None:
         with open(self._path, "ab") as file:
             file.write(b".")
 
     def happened(self) -> bool:
-        count = self._count()
-        changed, self._seen = count != self._seen, count
-        return changed
+        if time.monotonic() < self._look_after_s:
+            return False
+        before = self._seen
+        self._look()
+        return self._seen != before
 
-    def _count(self) -> int:
+    def _look(self) -> None:
+        # The time before the look: an erasure during it is seen by the next one, in time.
+        self._look_after_s = time.monotonic() + NOTICED_WITHIN_S
         try:
-            return os.stat(self._path).st_size
+            self._seen = os.stat(self._path).st_size
         except FileNotFoundError:
-            return 0
+            self._seen = 0
 
 
 @contextlib.contextmanager

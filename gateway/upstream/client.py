@@ -109,20 +109,24 @@ class Upstream:
         if response.status in NOT_THERE:
             return UpstreamReply(response.status)
         if response.status != 200:
-            raise errors.UpstreamUnusable from ValueError(f"upstream status {response.status}")
+            raise errors.UpstreamUnusable from errors.Cause(f"upstream status {response.status}")
         if response.content_type not in MEDIA_TYPES or (response.charset or "utf-8").lower() != "utf-8":
-            raise errors.UpstreamUnusable from ValueError(f"upstream media type {response.content_type!r}")
+            raise errors.UpstreamUnusable from errors.Cause(f"upstream media type {response.content_type!r}")
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise errors.UpstreamUnusable from ValueError("the upstream compressed what it was not asked to")
+            raise errors.UpstreamUnusable from errors.Cause(
+                "the upstream compressed what it was not asked to"
+            )
         return UpstreamReply(200, await self._body(response))
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         if (response.content_length or 0) > self._max_bytes:
-            raise errors.UpstreamUnusable from ValueError("the upstream's answer is over max_body_bytes")
+            raise errors.UpstreamUnusable from errors.Cause("an upstream answer over max_body_bytes")
         chunks, size = [], 0
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > self._max_bytes:
-                raise errors.UpstreamUnusable from ValueError("the upstream's answer is over max_body_bytes")
+                raise errors.UpstreamUnusable from errors.Cause(
+                    "the upstream's answer is over max_body_bytes"
+                )
             chunks.append(chunk)
         return b"".join(chunks)

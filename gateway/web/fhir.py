@@ -47,13 +47,15 @@ class FhirEndpoint:
         encoding = next((v for k, v in scope["headers"] if k == b"accept-encoding"), b"")
         try:
             answer = await self._answer(scope, receive)
+            body, headers = self._rendered(answer)
         except errors.ConsentryError as error:
             answer = Answer(error.status, b"", (), error=error)
+            body, headers = self._rendered(answer)
         except Exception:
             log.exception("a request failed")
             answer = Answer(500, b"", (), error=errors.ConsentryError(FAILED))
+            body, headers = self._rendered(answer)
         self._metrics.count_answer(answer)
-        body, headers = self._rendered(answer)
         await respond(send, answer.status, body, headers, accept_encoding=encoding, head=head)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -70,8 +72,7 @@ class FhirEndpoint:
     def _rendered(self, answer: Answer) -> tuple[bytes, list[Header]]:
         headers = [(b"ledger-entry", str(receipt).encode()) for receipt in answer.receipts]
         if answer.error is not None:
-            if answer.error.__cause__ is not None:
-                log.warning("%s: %r", type(answer.error).__name__, answer.error.__cause__)
+            _note(answer.error)
             return outcome(answer.error), headers + error_headers(answer.error)
         if answer.tag is not None:
             headers.append((b"etag", f'W/"{answer.tag}"'.encode()))
@@ -80,3 +81,12 @@ class FhirEndpoint:
         if answer.status == 204:
             headers.append((b"allow", b"GET, HEAD, POST, OPTIONS"))
         return answer.body, headers
+
+
+def _note(error: errors.ConsentryError) -> None:
+    """The operator learns what kind of failure is behind an answer, and never foreign words."""
+    cause = error.__cause__
+    if isinstance(cause, errors.Cause):
+        log.warning("%s: %s", type(error).__name__, cause)
+    elif cause is not None:
+        log.warning("%s: %s", type(error).__name__, type(cause).__qualname__)

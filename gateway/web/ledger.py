@@ -6,6 +6,8 @@ What is not there is a plain 404, as log clients expect.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.requests import Request
@@ -15,8 +17,11 @@ from starlette.routing import Route
 from gateway import errors
 from gateway.ledger.reading import LedgerView
 
+Handler = Callable[[Request], Awaitable[Response]]
+
 TEXT: Final = "text/plain; charset=utf-8"
 IMMUTABLE: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
+INDEX: Final = re.compile("0|[1-9][0-9]{0,18}")
 FRESH: Final = {"Cache-Control": "no-cache"}
 
 
@@ -29,18 +34,29 @@ def ledger_routes(ledger: LedgerView) -> list[Route]:
     async def tile(request: Request) -> Response:
         body = ledger.tile("tile/" + request.path_params["path"])
         if body is None:
-            return PlainTextResponse("There is no such tile.\n", 404)
+            raise errors.NotFound("There is no such tile.")
         return Response(body, media_type="application/octet-stream", headers=IMMUTABLE)
 
     async def proof(request: Request) -> Response:
-        try:
-            body = await ledger.proof(request.path_params["index"])
-        except errors.NotFound as error:
-            return PlainTextResponse(error.text + "\n", 404)
-        return Response(body, media_type=TEXT, headers=FRESH)
+        index = request.path_params["index"]
+        if not INDEX.fullmatch(index):
+            raise errors.NotFound("There is no such ledger entry.")
+        return Response(await ledger.proof(int(index)), media_type=TEXT, headers=FRESH)
 
     return [
-        Route("/checkpoint", checkpoint),
-        Route("/tile/{path:path}", tile),
-        Route("/proof/{index:int}", proof),
+        Route("/checkpoint", _answering(checkpoint)),
+        Route("/tile/{path:path}", _answering(tile)),
+        Route("/proof/{index}", _answering(proof)),
     ]
+
+
+def _answering(handler: Handler) -> Handler:
+    """Errors as the plain text that log clients expect."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except errors.ConsentryError as error:
+            return PlainTextResponse(error.text + "\n", error.status)
+
+    return answer

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import errors
+from gateway.web.guard import guard
 from gateway.web.render import outcome, respond
-
-NO_SUCH_ADDRESS: Final = errors.NotFound("There is nothing at this address.")
 
 
 class Dispatcher:
@@ -19,9 +17,10 @@ class Dispatcher:
     A path that only decodes to a FHIR base (`/%66hir`) is not one: what is checked is what was sent.
     """
 
-    def __init__(self, fhir: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
+    def __init__(self, fhir: Mapping[str, ASGIApp], rest: ASGIApp, hosts: Collection[bytes]) -> None:
         self._fhir = [(base.encode(), app) for base, app in fhir.items()]
         self._rest = rest
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -32,7 +31,12 @@ class Dispatcher:
             if path == base or path.startswith(base + b"/"):
                 await app(scope, receive, send)
                 return
-        if scope["type"] == "http" and b"%" in path:
-            await respond(send, 404, outcome(NO_SUCH_ADDRESS), ())
+        try:
+            if scope["type"] == "http":
+                guard(scope, self._hosts)
+                if b"%" in path:
+                    raise errors.NotFound("There is nothing at this address.")
+        except errors.ConsentryError as error:
+            await respond(send, error.status, outcome(error), ())
             return
         await self._rest(scope, receive, send)

@@ -228,12 +228,16 @@ def _set_back(site: Site) -> tuple[int, bytes]:
         ).fetchone()
         with closing(SqliteReader(site.store)) as reader:
             edge = RightEdge.from_tiles(size, reader.tile)
-        for table, column in (("entry", "idx"), ("sidecar", "idx")):
-            db.execute(f"DELETE FROM {table} WHERE {column} >= ?", [size])
+        db.execute("DELETE FROM entry WHERE idx >= ?", [size])
+        db.execute("DELETE FROM sidecar WHERE idx >= ?", [size])
         db.execute("DELETE FROM checkpoint WHERE size > ?", [size])
-        db.execute(
-            "UPDATE head SET size = ?, root = ?, frontier = ?", [size, edge.root(), b"".join(edge.hashes)]
-        )
+        frontier = b"".join(edge.hashes)
+        db.execute("UPDATE head SET size = ?, root = ?, frontier = ?", [size, edge.root(), frontier])
+        for level in range(3):
+            number, width = divmod(size >> 8 * level, 256)
+            db.execute("DELETE FROM tile WHERE level = ? AND n > ?", [level, number - (width == 0)])
+            cut = "UPDATE tile SET data = substr(data, 1, ?) WHERE level = ? AND n = ?"
+            db.execute(cut, [32 * width, level, number])
     assert Checkpoint.parse(SignedNote.parse(note).text).size == size
     return size, note
 

@@ -268,7 +268,7 @@ def test_what_never_ends_is_cut_off(front: Front, where: str) -> None:
                 sent += connection.send(b"a" * 65536)
                 received = b"" if not select.select([connection], [], [], 0)[0] else connection.recv(65536)
         assert sent < 8_000_000
-    assert not received or 400 <= replies(received)[0].status < 500
+    assert not received or received.startswith(b"HTTP/1.1 4")  # perhaps not whole: it is hung up on us
     assert front.asked() - before <= (where == "trailer")  # a whole body: it may have been answered already
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.core.canon import b64url, unb64url
 from gateway.core.fhir.release import Cursor
-from gateway.errors import Gone
+from gateway.errors import BadRequest, Gone
 from gateway.tokens.pages import LIFETIME_S, Page, PageSealer
 
 KEY = bytes(range(32))
@@ -19,8 +19,11 @@ NOW_S = 1_767_225_600
 PAGE = Page("Observation", "category=laboratory", Cursor("", "_getpages=x%2Fy&_offset=20"), bytes(32))
 
 
-def sealer(key: bytes = KEY) -> PageSealer:
-    return PageSealer(key, os.urandom)
+BASE = "https://gw.example/fhir"
+
+
+def sealer(key: bytes = KEY, base: str = BASE) -> PageSealer:
+    return PageSealer(key, os.urandom, base)
 
 
 @given(
@@ -64,6 +67,18 @@ REFUSED = {"nothing": "", "short": "AAAA", "not base64url": "a+b/", "padding": "
 def test_refuses(sealed: str) -> None:
     with pytest.raises(Gone):
         sealer().open(sealed, NOW_S)
+
+
+def test_a_page_of_another_upstream_is_gone() -> None:
+    sealed = sealer(base=BASE + "-2").seal(PAGE, NOW_S)
+    with pytest.raises(Gone):
+        sealer().open(sealed, NOW_S)
+
+
+def test_a_search_too_long_for_a_link_is_said_to_be() -> None:
+    sealer().seal(replace(PAGE, query="_id=" + ",".join(f"obs-{n}" for n in range(1000))), NOW_S)
+    with pytest.raises(BadRequest):
+        sealer().seal(replace(PAGE, query="_id=" + os.urandom(4000).hex()), NOW_S)
 
 
 def test_another_gateways_page_is_gone() -> None:

@@ -7,7 +7,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 Speak = Callable[[socket.socket], None]
@@ -17,12 +17,14 @@ FHIR_JSON = "application/fhir+json"
 
 
 class Canned:
-    """`base_url` has no closing slash. `replies` are looked up by path below the base, then under `*`."""
+    """`base_url` has no closing slash. `replies` are looked up by path below the base, then under `*`;
+    `script`, if there is one, is asked first, with the request target."""
 
     def __init__(self) -> None:
         self.base_url = ""
         self.replies: dict[str, Speak] = {}
         self.requests: list[str] = []
+        self.script: Callable[[str], bytes | None] = lambda target: None
 
     def answer(self, *, path: str = "*", **reply: Any) -> None:
         self.replies[path] = lambda connection: connection.sendall(message(**self._placed(reply)))
@@ -33,8 +35,12 @@ class Canned:
     def reset(self) -> None:
         self.replies.clear()
         self.requests.clear()
+        self.script = lambda target: None
 
     def reply_to(self, target: str) -> Speak:
+        scripted = self.script(target)
+        if scripted is not None:
+            return lambda connection: connection.sendall(scripted)
         path = target.partition("?")[0].removeprefix("/fhir")
         missing = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}
         nothing = message(status=404, body=missing)
@@ -72,10 +78,8 @@ def canned() -> Iterator[Canned]:
             self.rfile.read(length)
             if len(first) > 1:
                 state.requests.append(f"{first[0]} {first[1]}")
-                try:
+                with suppress(OSError):  # the gateway hangs up, as it should, on an endless answer
                     state.reply_to(first[1])(self.connection)
-                except OSError:
-                    pass  # the gateway hung up, as it should on an endless answer
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True

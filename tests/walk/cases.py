@@ -3,7 +3,7 @@
 A file has `about`, the usual `token`, what must `never` come, and `cases`. A case has an `id`, the leaks that
 it is about (`covers`), `why`, a `token` over the usual one, a `request` and what to `expect`:
 
-    token     scopes, patient, claims (over the usual; null takes out), or jwt: how it is forged, or none: true
+    token     scopes, patient, claims (over the usual; null takes out), jwt: how it is forged; or none: true
     request   method, path (the request target), headers, body (text as it is, else JSON); raw: on a socket
     upstream  an answer of the record server, or several by path, in place of its records
     expect    statuses, must_contain, must_not_contain, upstream_calls, and same_as: a request target whose
@@ -152,7 +152,10 @@ def check(case: Case, response: httpx.Response) -> None:
 
 def spoken(response: httpx.Response) -> str:
     """Everything that an answer says: status line, headers, body as sent, and body as minified JSON."""
-    lines = [str(response.status_code), *(f"{name}: {value}" for name, value in response.headers.multi_items())]
+    lines = [
+        str(response.status_code),
+        *(f"{name}: {value}" for name, value in response.headers.multi_items()),
+    ]
     try:
         minified = json.dumps(json.loads(response.content), separators=(",", ":"), ensure_ascii=False)
     except ValueError:

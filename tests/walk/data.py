@@ -110,7 +110,9 @@ def _store(upstream: Upstream, records: Iterable[bytes]) -> None:
 
 
 def _rank(entry: bytes) -> int:
-    return next((n for n, type in enumerate(FIRST) if b'{"method":"PUT","url":"%b/' % type.encode() in entry), 99)
+    return next(
+        (n for n, type in enumerate(FIRST) if b'{"method":"PUT","url":"%b/' % type.encode() in entry), 99
+    )
 
 
 def _accepted(answer: Mapping[str, Any]) -> bool:

@@ -18,7 +18,17 @@ from tests.support.asgi import PARSERS, Parser
 from tests.support.gateway import Gateway, gateway, next_target
 from tests.upstreams.base import Upstream
 from tests.walk.canned import Canned
-from tests.walk.cases import Case, ask, cases_of, check, essence, read_cases, spoken, versions_in, with_versions
+from tests.walk.cases import (
+    Case,
+    ask,
+    cases_of,
+    check,
+    essence,
+    read_cases,
+    spoken,
+    versions_in,
+    with_versions,
+)
 from tests.walk.conftest import withhold_hiv
 from tests.walk.data import VECTORS, versions
 
@@ -68,7 +78,9 @@ def test_vectors_on_a_socket(
         running.check_everything()
 
 
-@pytest.mark.parametrize("address", ["http://upstream.internal:8080/fhir", "{upstream}"], ids=["inner", "own"])
+@pytest.mark.parametrize(
+    "address", ["http://upstream.internal:8080/fhir", "{upstream}"], ids=["inner", "own"]
+)
 @pytest.mark.parametrize("case", [c for c in VECTOR_CASES if c.upstream is not None], ids=str)
 def test_vector_of_a_record_server(
     distrustful: Gateway, record_server: Canned, case: Case, address: str

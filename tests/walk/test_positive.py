@@ -142,7 +142,7 @@ def test_each_record_is_read_as_it_is_stored(opened: Gateway, upstream: Upstream
     assert again.content == answer.content
 
 
-@pytest.mark.parametrize("size", [1, 7, 50])
+@pytest.mark.parametrize("size", [4, 7, 50])
 def test_pages_hold_everything_whatever_their_size(opened: Gateway, upstream: Upstream, size: int) -> None:
     query = "Observation?code=8867-4,29463-7"
     count = "" if size == 50 else f"&_count={size}"
@@ -173,7 +173,9 @@ def test_an_etag_is_of_what_was_released(opened: Gateway) -> None:
     cut = opened.get("/fhir/Patient/pat-a?_summary=data", _token(opened))
     assert whole.headers["etag"] != cut.headers["etag"]
     etag = whole.headers["etag"]
-    assert opened.get("/fhir/Patient/pat-a?_summary=data", _token(opened), if_none_match=etag).status_code == 200
+    assert (
+        opened.get("/fhir/Patient/pat-a?_summary=data", _token(opened), if_none_match=etag).status_code == 200
+    )
 
 
 def test_gzip_for_who_asks(opened: Gateway) -> None:
@@ -200,9 +202,7 @@ def test_head_has_the_headers_of_get(opened: Gateway) -> None:
         assert head.content == b""
 
 
-def test_a_consent_holds_from_its_first_to_its_last_second(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+def test_a_consent_holds_from_its_first_to_its_last_second(upstream: Upstream, tmp_path: Path) -> None:
     load_walks(upstream)
     with gateway(tmp_path, upstream.base_url, clock=Clock()) as running:
         begin_s = running.clock() // 1000 + 3600
@@ -243,7 +243,9 @@ def test_a_whole_history_comes_through(synthea: Gateway, upstream: Upstream) -> 
             access = CATALOGUE.access(type)
             if access.kind == "denied":
                 continue
-            narrow = {"_id": f"_id={patient}", None: ""}.get(access.narrow, f"{access.narrow}=Patient/{patient}")
+            narrow = {"_id": f"_id={patient}", None: ""}.get(
+                access.narrow, f"{access.narrow}=Patient/{patient}"
+            )
             expected = all_of_upstream(upstream, f"{type}?{narrow}".rstrip("?"))
             found = matches(synthea.follow(f"/fhir/{type}?_count=200", token)) if expected else {}
             assert found.keys() == expected.keys(), type

@@ -36,8 +36,8 @@ class Bases:
 
 
 def may_hold_addresses(raw: bytes, bases: Bases) -> bool:
-    """Quickly no for most resources. An escape could spell anything, so it counts as a maybe."""
-    return b'"url"' in raw or b"\\" in raw or bases.upstream_origin.encode() in raw
+    """Quickly no for most resources. `\\/` and `\\u` could spell an address in another way: maybe."""
+    return b'"url"' in raw or b"\\u" in raw or b"\\/" in raw or bases.upstream_origin.encode() in raw
 
 
 def addresses(tree: dict[str, Tree], bases: Bases) -> Iterator[tuple[Place, str | None]]:

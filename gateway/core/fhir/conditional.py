@@ -21,9 +21,9 @@ def modified_s(last_updated: str | None) -> int | None:
     """`meta.lastUpdated` (an instant) in whole seconds since the epoch; None if it is not one."""
     try:
         moment = datetime.fromisoformat(last_updated or "")
-    except ValueError:
+        return int(moment.timestamp()) if moment.tzinfo is not None and 1 < moment.year < 9999 else None
+    except (ValueError, OverflowError):
         return None
-    return int(moment.timestamp()) if moment.tzinfo is not None else None
 
 
 def http_date(at_s: int) -> str:

@@ -134,6 +134,6 @@ def _sort(value: str, catalogue: Catalogue, type_: str | None) -> tuple[str, ...
 
 
 def _page(value: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,4096}", value) is None:
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,7168}", value) is None:
         raise BadRequest("_page is not one that this gateway has given.")
     return value

@@ -39,10 +39,16 @@ def check_encoding(headers: Mapping[str, str]) -> None:
 
 def check_form(headers: Mapping[str, str]) -> None:
     """Raises UnsupportedMediaType unless the body is a UTF-8 form."""
-    media = _media(headers.get("content-type", ""))
-    utf8 = media is not None and all((n, v.lower()) == ("charset", "utf-8") for n, v in media[1].items())
-    if media is None or media[0] != "application/x-www-form-urlencoded" or not utf8:
+    if not is_form(headers):
         raise UnsupportedMediaType("A search by POST is sent as application/x-www-form-urlencoded.")
+
+
+def is_form(headers: Mapping[str, str]) -> bool:
+    """Whether the body is said to be a UTF-8 form."""
+    media = _media(headers.get("content-type", ""))
+    if media is None or media[0] != "application/x-www-form-urlencoded":
+        return False
+    return all((name, value.lower()) == ("charset", "utf-8") for name, value in media[1].items())
 
 
 def check_json_body(headers: Mapping[str, str], catalogue: Catalogue) -> None:

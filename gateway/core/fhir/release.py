@@ -159,7 +159,10 @@ def _mode(entry: dict[str, Tree]) -> str:
 
 def _links(frame: dict[str, Tree]) -> dict[str, str]:
     links: dict[str, str] = {}
-    for link in frame.get("link", ()):
+    listed = frame.get("link", [])
+    if type(listed) is not list:
+        raise errors.UpstreamUnusable
+    for link in listed:
         if (
             type(link) is not dict
             or type(link.get("relation")) is not str
@@ -205,7 +208,8 @@ _ODD_PATH: Final = frozenset("%\\;# \t\r\n")
 
 def build_instance(candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines) -> bytes:
     """The resource as it may leave."""
-    return _spaced(_resource(candidate, visible, shape, outlines), shape)
+    outline = outlines.get(candidate.facts.type, NOTHING)
+    return reshape(redact(candidate.raw, candidate.facts, visible), shape, outline)
 
 
 def build_searchset(
@@ -227,16 +231,7 @@ def build_searchset(
         entries = (_entry(c, visible, shape, outlines, public_base) for c in review.candidates)
         parts.append(b',"entry":[' + b",".join(entries) + b"]")
     parts.append(b"}")
-    return _spaced(b"".join(parts), shape)
-
-
-def _resource(candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines) -> bytes:
-    outline = outlines.get(candidate.facts.type, NOTHING)
-    return reshape(redact(candidate.raw, candidate.facts, visible), shape, outline)
-
-
-def _spaced(body: bytes, shape: Shape) -> bytes:
-    return codec.pretty(body) if shape.pretty else body
+    return b"".join(parts)
 
 
 def _link(relation: str, url: str) -> bytes:
@@ -247,7 +242,7 @@ def _entry(
     candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines, public_base: str
 ) -> bytes:
     full_url = codec.quote(f"{public_base}/{candidate.facts.type}/{candidate.facts.id}")
-    resource = _resource(candidate, visible, shape, outlines)
+    resource = build_instance(candidate, visible, shape, outlines)
     return b'{"fullUrl":' + full_url + b',"resource":' + resource + b',"search":{"mode":"match"}}'
 
 

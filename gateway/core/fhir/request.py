@@ -51,7 +51,7 @@ def parse_request(
     Raises:
         BadRequest, NotFound (unknown type), MethodNotAllowed, NotAcceptable, UriTooLong,
         UnsupportedMediaType: the request is not one that FHIR or this gateway knows.
-        Forbidden: it is one of `refused`.
+        Forbidden: it is one of `refused`; `check_refused_body` is still to be asked.
     """
     if len(path) + len(query) > MAX_URI_BYTES:
         raise UriTooLong(f"Addresses are at most {MAX_URI_BYTES} bytes long; search by POST instead.")
@@ -83,6 +83,24 @@ def parse_request(
     )
 
 
+def check_refused_body(headers: Mapping[str, str], body: bytes, catalogue: Catalogue) -> None:
+    """A resource that two readers could read differently is wrong before it is forbidden.
+
+    Apart from `parse_request`, as reading a large body is work that only a token should set off. A form
+    was read there already.
+
+    Raises:
+        BadRequest, UnsupportedMediaType.
+    """
+    if not body or head.is_form(headers):
+        return
+    head.check_json_body(headers, catalogue)
+    try:
+        codec.parse(body)
+    except codec.CodecError as wrong:
+        raise BadRequest("The body is not JSON that can be read in one way only.") from wrong
+
+
 def _pairs(
     method: str,
     address: Address,
@@ -97,23 +115,12 @@ def _pairs(
         raise BadRequest(f"A {method} request has no body.")
     refused = INTERACTIONS.get(address.interaction)
     if refused is not None:
-        # A body that two readers could read differently is wrong before it is forbidden.
-        if body and address.interaction != "search-system":
-            head.check_json_body(headers, catalogue)
-            _check_json(body)
         raise refused.raised()
     if method != "POST":
         return parse_pairs(query)
     head.check_form(headers)
     # URL and form count together, and against one limit (FHIR http.html, search by POST).
     return parse_pairs(b"&".join(part for part in (query, body) if part))
-
-
-def _check_json(body: bytes) -> None:
-    try:
-        codec.parse(body)
-    except codec.CodecError as wrong:
-        raise BadRequest("The body is not JSON that can be read in one way only.") from wrong
 
 
 def _compartment_pair(address: Address, catalogue: Catalogue) -> tuple[Pair, ...]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from gateway.core.canon import Json, b64url, canonical, parse_canonical, unb64url
+from gateway.core.canon import Json, b64url_each, canonical, parse_canonical, unb64url
 from gateway.errors import VerificationFailed
 
 NONCE_BYTES = TAG_BYTES = SALT_BYTES = 16
@@ -76,7 +76,7 @@ def derive_keys(secret: bytes) -> SubjectKeys:
 
 def patient_tag(keys: SubjectKeys, nonce: bytes) -> bytes:
     """The tag of the entry with this nonce: only who holds the keys can tell whose it is."""
-    return hmac.digest(keys.tag, nonce, "sha256")[:TAG_BYTES]
+    return keyed_hash(keys.tag, nonce)(b"")[:TAG_BYTES]
 
 
 def disclose(
@@ -88,20 +88,33 @@ def disclose(
     """
     if len(facts) > DIGESTS:
         raise ValueError("an entry hides at most 16 facts")
-    keyed = _keyed_hash(keys.salt, nonce)
-    disclosures = [_disclosure(keyed(name.encode()), name, facts[name]) for name in sorted(facts)]
-    digests = [sha256(text.encode()).digest() for text in disclosures]
+    keyed = keyed_hash(keys.salt, nonce)
+    names = [(name, name.encode()) for name in sorted(facts)]
+    salts = b64url_each([keyed(ascii_)[:SALT_BYTES] for _, ascii_ in names])
+    # Salt and name are ASCII that needs no escape, so only the value goes through the encoder.
+    disclosures = b64url_each(
+        [
+            b'["%b","%b",%b]' % (salt, ascii_, canonical(facts[name]))
+            for (name, ascii_), salt in zip(names, salts, strict=True)
+        ]
+    )
+    digests = [sha256(text).digest() for text in disclosures]
     digests += [keyed(b"decoy%d" % i) for i in range(DIGESTS - len(facts))]
-    return tuple(disclosures), tuple(sorted(digests))
+    return tuple([text.decode() for text in disclosures]), tuple(sorted(digests))
 
 
 def commitment(digests: Sequence[bytes]) -> bytes:
     """The 32 bytes that an entry shows for its facts; ValueError unless 16 sorted, distinct digests."""
+    check_digests(digests)
+    return sha256(b"fhir-ledger/sd/v1\n" + b"".join(digests)).digest()
+
+
+def check_digests(digests: Sequence[bytes]) -> None:
+    """ValueError unless 16 sorted, distinct digests."""
     if len(digests) != DIGESTS or set(map(len, digests)) != {32}:
         raise ValueError("an entry commits to 16 digests of 32 bytes")
     if list(digests) != sorted(set(digests)):
         raise ValueError("digests are sorted, and no two are equal")
-    return sha256(b"fhir-ledger/sd/v1\n" + b"".join(digests)).digest()
 
 
 def open_disclosures(kind: str, digests: Sequence[bytes], disclosures: Sequence[str]) -> dict[str, Json]:
@@ -120,9 +133,27 @@ def open_disclosures(kind: str, digests: Sequence[bytes], disclosures: Sequence[
     return facts
 
 
-def _disclosure(salt: bytes, name: str, value: Json) -> str:
-    # Salt and name are ASCII that needs no escape, so only the value goes through the encoder.
-    return b64url(b'["%b","%b",%b]' % (b64url(salt[:SALT_BYTES]).encode(), name.encode(), canonical(value)))
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+
+
+def keyed_hash(key: bytes, prefix: bytes = b"") -> Callable[[bytes], bytes]:
+    """HMAC-SHA256 (RFC 2104) of `prefix` and what follows; key and prefix are hashed once, not per call.
+
+    Unlike `hmac.digest` it does not let other threads run in between, which costs more than the hash.
+    """
+    if len(key) != KEY_BYTES:
+        raise ValueError("a key has 32 bytes")
+    block = key.ljust(64, b"\x00")
+    inner, outer = sha256(block.translate(_INNER) + prefix), sha256(block.translate(_OUTER))
+
+    def keyed(rest: bytes) -> bytes:
+        first, second = inner.copy(), outer.copy()
+        first.update(rest)
+        second.update(first.digest())
+        return second.digest()
+
+    return keyed
 
 
 def _open(text: str, committed: frozenset[bytes]) -> tuple[str, Json]:
@@ -145,21 +176,3 @@ def _is_salt(text: str) -> bool:
         return len(unb64url(text)) == SALT_BYTES
     except ValueError:
         return False
-
-
-_INNER = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER = bytes(byte ^ 0x5C for byte in range(256))
-
-
-def _keyed_hash(key: bytes, prefix: bytes) -> Callable[[bytes], bytes]:
-    """HMAC-SHA256 (RFC 2104) of `prefix` and what follows; key and prefix are hashed once, not per fact."""
-    block = key.ljust(64, b"\x00")
-    inner, outer = sha256(block.translate(_INNER) + prefix), sha256(block.translate(_OUTER))
-
-    def keyed(rest: bytes) -> bytes:
-        first, second = inner.copy(), outer.copy()
-        first.update(rest)
-        second.update(first.digest())
-        return second.digest()
-
-    return keyed

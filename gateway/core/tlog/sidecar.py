@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.canon import Json, b64url, canonical, parse_canonical, sha256_text, unb64url
-from gateway.core.tlog.disclosure import commitment
+from gateway.core.tlog.disclosure import check_digests
 from gateway.core.tlog.entry import Entry, open_entry
 from gateway.errors import VerificationFailed
 
@@ -29,7 +29,7 @@ class Sidecar:
     attachments: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        commitment(self.digests)
+        check_digests(self.digests)
         if not self.attachments.keys() <= ATTACHMENTS:
             raise ValueError("an attachment belongs to the fact doc or rids")
 

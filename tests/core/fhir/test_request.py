@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.fhir.query import format_pairs, parse_pairs
-from gateway.core.fhir.request import parse_request
+from gateway.core.fhir.request import check_refused_body, parse_request
 from gateway.core.values import FhirRequest, Interaction
 from gateway.errors import ConsentryError, Forbidden
 from gateway.mapping import load_catalogue
@@ -28,9 +28,12 @@ def ask(method: str, target: str, headers: dict[str, str] | None = None, body: b
 
 
 def parse(method: str, path: bytes, query: bytes, headers: dict[str, str], body: bytes) -> FhirRequest:
-    return parse_request(
-        method, path, query, headers, body, load_catalogue("R4"), own_bases=(BASE,), max_count=100
-    )
+    catalogue = load_catalogue("R4")
+    try:
+        return parse_request(method, path, query, headers, body, catalogue, own_bases=(BASE,), max_count=100)
+    except Forbidden:
+        check_refused_body(headers, body, catalogue)
+        raise
 
 
 def cases() -> list[Any]:

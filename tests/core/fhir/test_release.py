@@ -1,0 +1,265 @@
+"""Judging what the record server answers, and building what leaves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.facts import Facts, facts_of
+from gateway.core.fhir.release import (
+    Candidate,
+    Content,
+    Cursor,
+    Review,
+    build_instance,
+    build_searchset,
+    lines_of_versions,
+    review_page,
+)
+from gateway.core.values import Ref, Shape
+from gateway.errors import UpstreamUnusable
+from gateway.mapping import load_catalogue, load_outlines
+
+R4 = load_catalogue("R4")
+OUTLINES = load_outlines("R4")
+BASES = Bases("https://gw.example/fhir", "http://upstream.internal:8080/fhir")
+UP = BASES.upstream
+
+
+@dataclass(frozen=True)
+class Said:
+    visible: bool
+    reason: str
+
+
+def of_a(facts: Facts, content: Content) -> Said:
+    return Said("a" in facts.owners, "consent" if "a" in facts.owners else "no_consent")
+
+
+def facts(raw: bytes) -> Facts:
+    return facts_of(raw, R4, BASES)
+
+
+def observation(id: str = "x", patient: str = "a", **more: Any) -> dict[str, Any]:
+    return {"resourceType": "Observation", "id": id, "subject": {"reference": f"Patient/{patient}"}, **more}
+
+
+def bundle(*entries: Any, links: dict[str, str] | None = None, **more: Any) -> bytes:
+    wrapped = [{"resource": entry} if "resourceType" in entry else entry for entry in entries]
+    link = [{"relation": relation, "url": url} for relation, url in (links or {}).items()]
+    return json.dumps(
+        {"resourceType": "Bundle", "type": "searchset", "link": link, "entry": wrapped, **more}
+    ).encode()
+
+
+def review(body: bytes, *required: tuple[str, str]) -> Review:
+    return review_page(body, "Observation", BASES, required, facts, of_a)
+
+
+def ids(found: Review) -> list[str]:
+    return [candidate.facts.id for candidate in found.candidates]
+
+
+def test_a_page_keeps_what_is_seen_and_counts_the_rest() -> None:
+    found = review(
+        bundle(
+            observation("1"),
+            observation("2", "b"),
+            observation("3"),
+            {**observation("4"), "resourceType": "Condition"},
+        )
+    )
+    assert ids(found) == ["1", "3"]
+    assert found.withheld == {"no_consent": 1, "other_type": 1}
+    assert found.complete
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"fullUrl": "x"},
+        {"resource": observation(), "search": {"mode": "include"}},
+        {"resource": {"resourceType": "OperationOutcome"}, "search": {"mode": "outcome"}},
+        {"resource": observation(), "search": {"mode": 1}},
+        {"resource": observation(), "search": "match"},
+    ],
+)
+def test_entries_that_are_no_match_are_passed_over(entry: dict[str, Any]) -> None:
+    assert ids(review(bundle(entry, observation("1")))) == ["1"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"resourceType":"Observation","id":"x"}',
+        bundle(type="history"),
+        bundle(type=None),
+        bundle(entry={}),
+        bundle(entry=["x"]),
+        bundle(entry=[{"resource": "x"}]),
+        bundle(entry=[{"resource": {"resourceType": "Observation"}}]),
+        bundle(link=[{"relation": "self"}]),
+        bundle(link=["x"]),
+        bundle()[:-1],
+        b'{"resourceType":"Bundle","type":"searchset","type":"searchset"}',
+        b'{"resourceType":"Bundle","type":"searchset","entry":[],"entry":[]}',
+    ],
+)
+def test_what_is_no_searchset(body: bytes) -> None:
+    with pytest.raises(UpstreamUnusable):
+        review(body)
+
+
+NARROW = (("patient", "Patient/a"), ("category", "s|c"))
+
+
+@pytest.mark.parametrize(
+    ("self_link", "good"),
+    [
+        (f"{UP}/Observation?patient=Patient/a&category=s%7Cc", True),
+        (f"{UP}/Observation?category=s%7Cc&x=1&patient=Patient%2Fa", True),
+        (f"{UP}/Observation", True),
+        (f"{UP}/Observation?patient=Patient/a", False),
+        (f"{UP}/Observation?patient=Patient/a&category=s", False),
+        (f"{UP}/Observation?patient=Patient/b&category=s%7Cc", False),
+        (f"{UP}/Observation?patient=Patient/a,Patient/b&category=s%7Cc", False),
+        (f"{UP}/Observation?x", False),
+        ("http://[", False),
+    ],
+)
+def test_the_self_link_shows_what_was_done(self_link: str, good: bool) -> None:
+    body = bundle(observation(), links={"self": self_link})
+    if good:
+        assert ids(review(body, *NARROW)) == ["x"]
+    else:
+        with pytest.raises(UpstreamUnusable):
+            review(body, *NARROW)
+
+
+@pytest.mark.parametrize(
+    ("url", "cursor"),
+    [
+        (f"{UP}?_getpages=1", Cursor("", "_getpages=1")),
+        (f"{UP}/Observation?page=2", Cursor("/Observation", "page=2")),
+        ("/fhir/Observation?page=2", Cursor("/Observation", "page=2")),
+        ("Observation?page=2", Cursor("/Observation", "page=2")),
+        ("http://evil.example/fhir?x=1", None),
+        ("https://upstream.internal:8080/fhir?x=1", None),
+        ("http://upstream.internal/fhir?x=1", None),
+        ("http://upstream.internal:8080/fhirx?x=1", None),
+        ("http://upstream.internal:8080@evil.example/fhir", None),
+        ("http://upstream.internal:8080/", None),
+        ("//evil.example/fhir", None),
+        ("/admin", None),
+        ("javascript:alert(1)", None),
+        ("data:text/plain,x", None),
+        (f"{UP}/../admin", None),
+        (f"{UP}/%2e%2e/admin", None),
+        (f"{UP}/a;b", None),
+        (f"{UP}#x", None),
+        ("http://[", None),
+    ],
+)
+def test_next_links(url: str, cursor: Cursor | None) -> None:
+    body = bundle(observation(), links={"next": url})
+    if cursor is None:
+        with pytest.raises(UpstreamUnusable):
+            review(body)
+    else:
+        found = review(body)
+        assert found.cursor == cursor
+        assert not found.complete
+
+
+def test_mentions_are_open_until_looked_up() -> None:
+    speaking = observation(
+        "1",
+        hasMember=[
+            {"reference": "Observation/2", "display": "d"},
+            {"reference": "Observation/9", "display": "e"},
+        ],
+    )
+    found = review(bundle(speaking, observation("2")))
+    assert found.unresolved() == {Ref("Observation", "9")}
+
+
+def searchset(found: Review, next_link: str | None = None) -> dict[str, Any]:
+    body = build_searchset(
+        found,
+        frozenset(),
+        Shape(),
+        OUTLINES,
+        BASES.public,
+        "https://gw.example/fhir/Observation?a=%22",
+        next_link,
+    )
+    made: dict[str, Any] = json.loads(body)
+    return made
+
+
+def test_a_searchset_of_our_own() -> None:
+    made = searchset(review(bundle(observation("1"), observation("2", "b"), total=9, id="up", meta={"x": 1})))
+    assert made == {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": 1,
+        "link": [{"relation": "self", "url": "https://gw.example/fhir/Observation?a=%22"}],
+        "entry": [
+            {
+                "fullUrl": "https://gw.example/fhir/Observation/1",
+                "resource": observation("1"),
+                "search": {"mode": "match"},
+            }
+        ],
+    }
+
+
+def test_a_page_of_several_has_no_total() -> None:
+    made = searchset(review(bundle(observation("1"), links={"next": f"{UP}?p=2"})), "https://gw.example/next")
+    assert "total" not in made
+    assert made["link"][1] == {"relation": "next", "url": "https://gw.example/next"}
+    assert "entry" not in searchset(review(bundle()))
+    assert searchset(review(bundle()))["total"] == 0
+
+
+def test_a_mention_is_kept_for_who_sees_its_target() -> None:
+    raw = json.dumps(observation(hasMember=[{"reference": "Observation/y", "display": "d"}])).encode()
+    candidate = Candidate(raw, facts(raw))
+    assert build_instance(candidate, {Ref("Observation", "y")}, Shape(), OUTLINES) == raw
+    assert b'"d"' not in build_instance(candidate, frozenset(), Shape(), OUTLINES)
+
+
+def test_lines_of_versions() -> None:
+    raws = [json.dumps(observation(id, meta={"versionId": "3"})).encode() for id in ("2", "1")]
+    bare = json.dumps(observation("3")).encode()
+    candidates = [Candidate(raw, facts(raw)) for raw in (*raws, bare)]
+    lines = lines_of_versions(candidates).splitlines()
+    assert [line.split()[0] for line in lines] == ["Observation/1/3", "Observation/2/3", "Observation/3/"]
+    assert all(len(line.split()[1]) == 64 for line in lines)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["match", "include", "outcome", None])), max_size=8
+    )
+)
+def test_a_page_never_shows_more_than_it_was_given(rows: list[tuple[str, str | None]]) -> None:
+    entries = [
+        {"resource": observation(f"o{n}", patient), **({"search": {"mode": mode}} if mode else {})}
+        for n, (patient, mode) in enumerate(rows)
+    ]
+    found = review(bundle(*entries))
+    expected = [
+        f"o{n}" for n, (patient, mode) in enumerate(rows) if patient == "a" and mode in ("match", None)
+    ]
+    assert ids(found) == expected
+    assert [entry["resource"]["id"] for entry in searchset(found).get("entry", [])] == expected

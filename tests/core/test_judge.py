@@ -1,0 +1,175 @@
+"""Whether one resource may be seen: scope, owner, consent, in that order; near misses of each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.core.fhir import codec
+from gateway.core.judge import Judge
+from gateway.core.plan import Permit
+from gateway.core.values import ConsentRef, Ref
+from tests.core.consent.build import HASH, consents, deny, permit
+from tests.core.deciding import decided, facts, token
+
+SYS = "http://terminology.hl7.org/CodeSystem/observation-category"
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+OPEN = permit(actors="client:app-1", scopes="patient/*.rs")
+GIVEN = consents(OPEN, patient="85")
+
+
+def judge(scopes: str = "patient/*.rs", given: Any = GIVEN, target: str = "Observation", **who: Any) -> Judge:
+    outcome = decided(target, token(scopes, **who), given)
+    assert isinstance(outcome, Permit), outcome
+    return outcome.plan.judge
+
+
+def observation(**more: Any) -> dict[str, Any]:
+    return {"resourceType": "Observation", "id": "1", "subject": {"reference": "Patient/85"}, **more}
+
+
+def reason(by: Judge, resource: dict[str, Any], operation: str | None = None) -> str:
+    raw = json.dumps(resource).encode()
+    judgement = by.judge(facts(raw), lambda: codec.parse(raw), operation or by.operation)
+    assert judgement.visible == (judgement.reason in ("consent", "shared", "self"))
+    return judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        (observation(), "consent"),
+        (observation(subject={"reference": "Patient/99"}), "scope"),
+        (observation(subject={"reference": "Patient/8"}), "scope"),
+        (observation(subject={"reference": "Patient/85x"}), "scope"),
+        (observation(subject={"reference": "Group/85"}), "scope"),
+        (observation(subject={"identifier": {"value": "85"}}), "scope"),
+        (observation(performer=[{"reference": "Patient/85"}], subject={}), "scope"),
+        ({"resourceType": "Patient", "id": "85"}, "consent"),
+        ({"resourceType": "Patient", "id": "86"}, "scope"),
+        ({"resourceType": "Patient", "id": "86", "link": [{"other": {"reference": "Patient/85"}}]}, "scope"),
+        ({"resourceType": "Practitioner", "id": "1"}, "shared"),
+        ({"resourceType": "Group", "id": "1", "member": [{"entity": {"reference": "Patient/85"}}]}, "type"),
+        ({"resourceType": "AuditEvent", "id": "1", "agent": [{"who": {"reference": "Patient/85"}}]}, "type"),
+        ({"resourceType": "Binary", "id": "1", "securityContext": {"reference": "Patient/85"}}, "type"),
+    ],
+)
+def test_owner_and_type(resource: dict[str, Any], expected: str) -> None:
+    assert reason(judge(), resource) == expected
+
+
+def test_everybody_it_belongs_to_must_agree() -> None:
+    both = {
+        "resourceType": "Appointment",
+        "id": "1",
+        "participant": [{"actor": {"reference": f"Patient/{p}"}} for p in ("85", "99")],
+    }
+    assert reason(judge(), both) == "no_consent"
+    assert reason(judge(given=(*GIVEN, *_second(OPEN))), both) == "consent"
+    assert (
+        reason(judge(given=(*GIVEN, *_second(OPEN, deny(scopes="patient/Appointment.rs")))), both) == "denied"
+    )
+
+
+def _second(*roots: Any) -> Any:
+    """Consents of a second patient, with ids and entries of their own."""
+    made = consents(*roots, patient="99")
+    return tuple(
+        replace(c, id=f"d{n}", refs=(ConsentRef(f"d{n}", 10 + n, HASH),)) for n, c in enumerate(made)
+    )
+
+
+@pytest.mark.parametrize(
+    ("scopes", "category", "operation", "expected"),
+    [
+        ("patient/Observation.rs", "vital-signs", "r", "consent"),
+        ("patient/Observation.s", "vital-signs", "r", "scope"),
+        ("patient/Observation.s", "vital-signs", "s", "consent"),
+        (f"patient/Observation.rs?category={SYS}|laboratory", "laboratory", "s", "consent"),
+        (f"patient/Observation.rs?category={SYS}|laboratory", "vital-signs", "s", "scope"),
+        (f"patient/Observation.rs?category={SYS}|laboratory", None, "s", "scope"),
+        (f"patient/Observation.rs?category={SYS}|laboratory patient/*.r", "vital-signs", "r", "consent"),
+        (f"patient/Observation.rs?category={SYS}|laboratory patient/*.r", "vital-signs", "s", "scope"),
+        ("patient/Condition.rs patient/Observation.s", "laboratory", "r", "scope"),
+    ],
+)
+def test_scopes(scopes: str, category: str | None, operation: str, expected: str) -> None:
+    coded = {} if category is None else {"category": [{"coding": [{"system": SYS, "code": category}]}]}
+    assert reason(judge(scopes), observation(**coded), operation) == expected
+
+
+def test_scopes_of_one_type_are_not_mixed() -> None:
+    """Each scope is a whole constraint: half of one and half of another give nothing."""
+    scopes = (
+        f"patient/Observation.rs?category={SYS}|laboratory&status=final "
+        f"patient/Observation.rs?category={SYS}|vital-signs&status=amended"
+    )
+    by = judge(scopes)
+    for category, status, expected in (
+        ("laboratory", "final", "consent"),
+        ("vital-signs", "amended", "consent"),
+        ("laboratory", "amended", "scope"),
+        ("vital-signs", "final", "scope"),
+    ):
+        coded = observation(status=status, category=[{"coding": [{"system": SYS, "code": category}]}])
+        assert reason(by, coded) == expected
+
+
+@pytest.mark.parametrize(
+    ("security", "expected"),
+    [
+        ([], "consent"),
+        ([{"system": ACT_CODE, "code": "HIV"}], "denied"),
+        ([{"system": ACT_CODE, "code": "PSY"}], "consent"),
+        ([{"system": "https://x.example", "code": "HIV"}], "denied"),
+        ("HIV", "denied"),
+        ([7], "denied"),
+    ],
+    ids=["none", "denied", "another", "of an unknown system", "unreadable", "unreadable coding"],
+)
+def test_labels(security: object, expected: str) -> None:
+    given = consents(OPEN, deny(scopes="patient/*.rs", labels="HIV"), patient="85")
+    assert reason(judge(given=given), observation(meta={"security": security})) == expected
+
+
+def test_a_label_on_what_is_contained_counts() -> None:
+    given = consents(OPEN, deny(scopes="patient/*.rs", labels="HIV"), patient="85")
+    inner = {
+        "resourceType": "Medication",
+        "id": "m",
+        "meta": {"security": [{"system": ACT_CODE, "code": "HIV"}]},
+    }
+    assert reason(judge(given=given), observation(contained=[inner])) == "denied"
+    assert reason(judge(given=given), observation(contained=[{**inner, "meta": {}}])) == "consent"
+
+
+def test_the_own_resource_is_read_and_not_searched() -> None:
+    by = judge("openid fhirUser patient/Observation.rs", user=Ref("Practitioner", "9"))
+    assert reason(by, {"resourceType": "Practitioner", "id": "9"}, "r") == "self"
+    assert reason(by, {"resourceType": "Practitioner", "id": "9"}, "s") == "scope"
+    assert reason(by, {"resourceType": "Practitioner", "id": "10"}, "r") == "scope"
+
+
+def test_one_kind_of_record_is_judged_once_and_each_content_by_itself() -> None:
+    """What is remembered holds for every record of the kind; a rule on content is put to each."""
+    by = judge(f"patient/Observation.rs?category={SYS}|laboratory")
+    lab = observation(category=[{"coding": [{"system": SYS, "code": "laboratory"}]}])
+    for _ in range(2):
+        assert reason(by, lab) == "consent"
+        assert reason(by, observation()) == "scope"
+    plain = judge()
+    for _ in range(2):
+        assert reason(plain, observation()) == "consent"
+        assert reason(plain, observation(subject={"reference": "Patient/99"})) == "scope"
+        assert reason(plain, observation(), "s") == "consent"
+
+
+def test_seeing_is_reading_or_searching() -> None:
+    by = judge("patient/Observation.s")
+    raw = json.dumps(observation()).encode()
+    assert by.sees(facts(raw), lambda: codec.parse(raw)).visible
+    raw = json.dumps({**observation(), "resourceType": "Condition"}).encode()
+    assert not by.sees(facts(raw), lambda: codec.parse(raw)).visible

@@ -1,0 +1,34 @@
+"""The CapabilityStatement: what the gateway answers, in a form that FHIR's own model reads."""
+
+from __future__ import annotations
+
+import pytest
+from fhir.resources.R4B.capabilitystatement import CapabilityStatement
+
+from gateway.core.fhir.catalogue import Release
+from gateway.mapping import load_catalogue
+from gateway.web.capabilities import capability_statement
+
+BASE = "https://gw.example/fhir"
+
+
+@pytest.mark.parametrize("release", ["R4", "R4B", "R5"])
+def test_it_lists_what_is_served_and_nothing_else(release: Release) -> None:
+    catalogue = load_catalogue(release)
+    statement = capability_statement(catalogue, BASE, "2026-01-01")
+    assert statement["fhirVersion"] == catalogue.version
+    [rest] = statement["rest"]
+    types = {row["type"] for row in rest["resource"]}
+    assert types == {type for type in catalogue.types if catalogue.access(type).kind != "denied"}
+    assert not types & {"Group", "AuditEvent", "Provenance", "Binary", "Bundle"}
+    for row in rest["resource"]:
+        assert {interaction["code"] for interaction in row["interaction"]} == {"read", "vread", "search-type"}
+        assert all(catalogue.param(row["type"], param["name"]) for param in row["searchParam"])
+        assert "operation" not in row
+    assert "operation" not in rest
+    assert "interaction" not in rest
+
+
+def test_fhirs_own_model_reads_it() -> None:
+    statement = capability_statement(load_catalogue("R4"), BASE, "2026-01-01")
+    assert CapabilityStatement.model_validate(statement).kind == "instance"

@@ -1,0 +1,65 @@
+"""Which application answers: by the undecoded path, FHIR bases first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from gateway.web.routes import Dispatcher
+
+
+class Named:
+    """An application that says who it is."""
+
+    def __init__(self, name: str, said: list[str]) -> None:
+        self._name, self._said = name, said
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._said.append(self._name)
+
+
+async def answered(path: bytes, kind: str = "http") -> list[str]:
+    said: list[str] = []
+    dispatcher = Dispatcher(
+        {"/fhir": Named("fhir", said), "/fhir/r5": Named("r5", said)}, Named("rest", said)
+    )
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            said.append(str(message["status"]))
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is read")
+
+    await dispatcher({"type": kind, "raw_path": path}, receive, send)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("path", "who"),
+    [
+        (b"/fhir", "fhir"),
+        (b"/fhir/Patient/x", "fhir"),
+        (b"/fhir/%2e%2e/ledger", "fhir"),
+        (b"/fhirx", "rest"),
+        (b"/fhi", "rest"),
+        (b"/FHIR/Patient/x", "rest"),
+        (b"/ledger/checkpoint", "rest"),
+        (b"//fhir/x", "rest"),
+        (b"/%66hir/Patient/x", "404"),
+        (b"/ledger/%2e%2e/fhir", "404"),
+        (b"*", "rest"),
+    ],
+)
+async def test_dispatch(path: bytes, who: str) -> None:
+    assert await answered(path) == [who]
+
+
+async def test_the_lifespan_is_the_rests() -> None:
+    assert await answered(b"", "lifespan") == ["rest"]
+
+
+async def test_web_sockets_go_the_same_way() -> None:
+    assert await answered(b"/fhir/x", "websocket") == ["fhir"]
