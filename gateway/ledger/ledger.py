@@ -20,19 +20,24 @@ from gateway.ledger.sequencer import Sequencer
 from gateway.ledger.sqlite import SqliteWriter
 from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.ledger.store import Appender, Head, SealedEntry, StoreReader
+from gateway.ledger.under_way import UnderWay
 
 ClockMs = Callable[[], int]
 """Milliseconds since the epoch."""
 
 
 class Ledger(LedgerView):
-    """The writer's ledger. Its own commits are visible here before `append` returns."""
+    """The writer's ledger. Its own commits are visible here before `append` returns.
+
+    Who serves requests adds a source to `under_way`, so that those that arrive together share a commit.
+    """
 
     def __init__(
         self, reader: StoreReader, appender: Appender, publisher: Publisher, clock_ms: ClockMs
     ) -> None:
         self._appender = appender
-        self._sequencer = Sequencer(appender, publisher, clock_ms)
+        self.under_way = UnderWay()
+        self._sequencer = Sequencer(appender, publisher, clock_ms, self.under_way)
         super().__init__(publisher.origin, reader)
         self._sequencer.start()
 

@@ -1,7 +1,8 @@
 """The sequencer: one thread that gives every entry its index, in groups, each one durable commit.
 
-What waits while a commit syncs makes up the next group, so the disk sets the pace and no timer does.
-A future is resolved only after its entries are durable; any failure fails every waiter of the group,
+What waits while a commit syncs makes up the next group. When several more requests are under way the
+group waits GATHER_S for them at most, as a commit costs much and one entry more in it little; otherwise
+the disk alone sets the pace. A future is resolved only after its entries are durable; any failure fails every waiter of the group,
 whose retry under the same nonces is safe. The same thread publishes checkpoints between groups.
 """
 
@@ -19,11 +20,15 @@ from dataclasses import dataclass
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.publisher import Publisher
 from gateway.ledger.store import Appender, Batch, Head
+from gateway.ledger.under_way import Count
 
 MAX_GROUP_ENTRIES = 4096
 MAX_GROUP_BYTES = 1 << 20
 PUBLISH_EVERY_S = 1.0
 IDLE_AFTER_S = 0.25
+GATHER_S = 0.001
+WORTH_GATHERING = 4
+"""Fewer requests under way than that, besides those that wait already, are not waited for."""
 
 log = logging.getLogger(__name__)
 _Result = list[int] | Exception
@@ -37,18 +42,28 @@ class _Waiter:
 
 
 class Sequencer:
-    """Owns `appender` and `publisher` from `start` on. `clock_ms` is milliseconds since the epoch.
+    """Owns `appender` and `publisher` from `start` on. `clock_ms` is milliseconds since the epoch,
+    `under_way` the number of requests that may be about to append or do so already.
 
     `head` is the last committed head; it is set before the futures of its entries resolve.
     """
 
-    def __init__(self, appender: Appender, publisher: Publisher, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        appender: Appender,
+        publisher: Publisher,
+        clock_ms: Callable[[], int],
+        under_way: Count = lambda: 0,
+    ) -> None:
         self.head: Head = appender.head()
         self.publisher = publisher
         self._appender = appender
         self._clock_ms = clock_ms
+        self._under_way = under_way
         self._waiting: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
         self._left_over: _Waiter | None = None
+        self._wanted: int | None = None
+        self._enough = threading.Event()
         self._closing = self._ended = False
         self._publish_after_s = 0.0
         self._tidy = False
@@ -69,6 +84,8 @@ class Sequencer:
             future.set_exception(LedgerUnavailable("The ledger is closing; nothing was recorded."))
         else:
             self._waiting.put(_Waiter(batch, loop, future))
+            if self._wanted is not None and self._waiting.qsize() >= self._wanted:
+                self._enough.set()
             if self._ended:
                 self._turn_away()
         return future
@@ -77,6 +94,7 @@ class Sequencer:
         """Commit what waits, publish the head, and end the thread. The appender is not closed."""
         self._closing = True
         self._waiting.put(None)
+        self._enough.set()
         self._thread.join()
 
     def _run(self) -> None:
@@ -102,14 +120,26 @@ class Sequencer:
 
     def _take(self) -> list[_Waiter] | None:
         """All that waits, up to the limits; empty after a while of nothing; None at the end."""
-        try:
-            first = self._left_over or self._waiting.get(timeout=self._patience_s())
-        except queue.Empty:
-            return []
-        self._left_over = None
+        first, self._left_over = self._left_over, None
         if first is None:
-            return None
+            try:
+                first = self._waiting.get(timeout=self._patience_s())
+            except queue.Empty:
+                return []
+            if first is None:
+                return None
+            self._gather()
         return self._fill([first])
+
+    def _gather(self) -> None:
+        """Let those under way come into the group of the one just taken, if they are worth the wait."""
+        wanted = self._under_way() - 1
+        if wanted - self._waiting.qsize() < WORTH_GATHERING or self._closing:
+            return
+        self._enough.clear()
+        self._wanted = min(wanted, MAX_GROUP_ENTRIES)
+        self._enough.wait(GATHER_S)
+        self._wanted = None
 
     def _fill(self, group: list[_Waiter]) -> list[_Waiter]:
         entries, size = _weight(group[0].batch)

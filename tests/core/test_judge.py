@@ -34,7 +34,7 @@ def observation(**more: Any) -> dict[str, Any]:
 def reason(by: Judge, resource: dict[str, Any], operation: str | None = None) -> str:
     raw = json.dumps(resource).encode()
     judgement = by.judge(facts(raw), lambda: codec.parse(raw), operation or by.operation)
-    assert judgement.visible == (judgement.reason in ("consent", "shared", "self"))
+    assert judgement.visible == (judgement.reason in ("consent", "self"))
     return judgement.reason
 
 
@@ -51,7 +51,7 @@ def reason(by: Judge, resource: dict[str, Any], operation: str | None = None) ->
         ({"resourceType": "Patient", "id": "85"}, "consent"),
         ({"resourceType": "Patient", "id": "86"}, "scope"),
         ({"resourceType": "Patient", "id": "86", "link": [{"other": {"reference": "Patient/85"}}]}, "scope"),
-        ({"resourceType": "Practitioner", "id": "1"}, "shared"),
+        ({"resourceType": "Practitioner", "id": "1"}, "consent"),
         ({"resourceType": "Group", "id": "1", "member": [{"entity": {"reference": "Patient/85"}}]}, "type"),
         ({"resourceType": "AuditEvent", "id": "1", "agent": [{"who": {"reference": "Patient/85"}}]}, "type"),
         ({"resourceType": "Binary", "id": "1", "securityContext": {"reference": "Patient/85"}}, "type"),

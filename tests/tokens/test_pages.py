@@ -78,7 +78,7 @@ def test_a_page_of_another_upstream_is_gone() -> None:
 def test_a_search_too_long_for_a_link_is_said_to_be() -> None:
     sealer().seal(replace(PAGE, query="_id=" + ",".join(f"obs-{n}" for n in range(1000))), NOW_S)
     with pytest.raises(BadRequest):
-        sealer().seal(replace(PAGE, query="_id=" + os.urandom(4000).hex()), NOW_S)
+        sealer().seal(replace(PAGE, query="_id=" + os.urandom(6000).hex()), NOW_S)
 
 
 def test_another_gateways_page_is_gone() -> None:

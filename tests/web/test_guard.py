@@ -17,7 +17,13 @@ HOST = (b"host", b"gw.example")
 def scope(
     *headers: tuple[bytes, bytes], path: bytes = b"/fhir/x", query: bytes = b"", method: str = "GET"
 ) -> dict[str, Any]:
-    return {"http_version": "1.1", "method": method, "raw_path": path, "query_string": query, "headers": list(headers)}
+    return {
+        "http_version": "1.1",
+        "method": method,
+        "raw_path": path,
+        "query_string": query,
+        "headers": list(headers),
+    }
 
 
 def test_what_passes() -> None:

@@ -20,10 +20,13 @@ class Named:
         self._said.append(self._name)
 
 
-async def answered(path: bytes, kind: str = "http") -> list[str]:
+HOST = b"gw.example"
+
+
+async def answered(path: bytes, kind: str = "http", host: bytes = HOST) -> list[str]:
     said: list[str] = []
     dispatcher = Dispatcher(
-        {"/fhir": Named("fhir", said), "/fhir/r5": Named("r5", said)}, Named("rest", said)
+        {"/fhir": Named("fhir", said), "/fhir/r5": Named("r5", said)}, Named("rest", said), {HOST}
     )
 
     async def send(message: Any) -> None:
@@ -33,7 +36,8 @@ async def answered(path: bytes, kind: str = "http") -> list[str]:
     async def receive() -> Any:
         raise AssertionError("nothing is read")
 
-    await dispatcher({"type": kind, "raw_path": path}, receive, send)
+    asked = {"method": "GET", "http_version": "1.1", "query_string": b"", "headers": [(b"host", host)]}
+    await dispatcher({"type": kind, "raw_path": path, **asked}, receive, send)
     return said
 
 
@@ -50,11 +54,15 @@ async def answered(path: bytes, kind: str = "http") -> list[str]:
         (b"//fhir/x", "rest"),
         (b"/%66hir/Patient/x", "404"),
         (b"/ledger/%2e%2e/fhir", "404"),
-        (b"*", "rest"),
+        (b"*", "400"),
     ],
 )
 async def test_dispatch(path: bytes, who: str) -> None:
     assert await answered(path) == [who]
+
+
+async def test_what_is_beside_fhir_is_for_our_hosts_too() -> None:
+    assert await answered(b"/ledger/checkpoint", host=b"evil.example") == ["421"]
 
 
 async def test_the_lifespan_is_the_rests() -> None:

@@ -1,8 +1,9 @@
-"""Whether a resource satisfies a search term, decided on its JSON.
+"""Whether a resource satisfies a search term, decided on its JSON: yes, no, or it cannot be told.
 
-Used for the constraints of granular SMART scopes, so unknown never helps: a term that cannot be
-evaluated here, or an element of an unexpected shape, does not match. Composite and special
-parameters, and modifiers besides `:exact` (string) and `:not` (token), are not evaluable.
+Used for the constraints of granular SMART scopes and of consents. What cannot be told is None: a term that
+cannot be evaluated here, an element of an unexpected shape, a value that does not say enough. It never
+helps: who permits takes it for a no, who forbids for a yes. Composite and special parameters, and
+modifiers besides `:exact` (string) and `:not` (token), are not evaluable.
 Source: FHIR search.html (R4, R5), Parameter Types.
 """
 
@@ -11,11 +12,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from gateway.core.fhir.catalogue import Catalogue, Param
 from gateway.core.fhir.compartment import parse_reference, reference_of
-from gateway.core.fhir.elements import codes, decimal, folded, intervals, texts
+from gateway.core.fhir.elements import codes, decimal, folded, intervals, texts, values_at
 from gateway.core.fhir.literals import (
     Interval,
     NumberValue,
@@ -27,36 +28,56 @@ from gateway.core.fhir.literals import (
     parse_token,
     unescape,
 )
-from gateway.core.fhir.paths import walk
 from gateway.core.values import Term
 
 # Whether one element value (from the resource) matches one OR-alternative (from the term).
-Matcher = Callable[[object, Sequence[str]], bool]
+Matcher = Callable[[object, Sequence[str]], bool | None]
+
+# The parameters that say what a record is about. A record without their element has not said it.
+_SAYS_WHAT: Final = frozenset({"code", "combo-code", "vaccine-code"})
+_DOCUMENTS: Final = frozenset({"Composition", "DocumentManifest", "DocumentReference"})
 
 
 def evaluable(catalogue: Catalogue, type_: str, term: Term) -> bool:
-    """Whether `satisfies` can decide `term` on resources of `type_`."""
+    """Whether `tells` can decide `term` on resources of `type_`."""
     return _matchers(catalogue, type_, term) is not None
 
 
 def satisfies(catalogue: Catalogue, resource: object, term: Term, bases: Sequence[str]) -> bool:
-    """Whether one of the term's values holds for `resource`; `bases` as in `compartment`."""
+    """Whether one of the term's values surely holds for `resource`; `bases` as in `compartment`."""
+    return tells(catalogue, resource, term, bases) is True
+
+
+def tells(catalogue: Catalogue, resource: object, term: Term, bases: Sequence[str]) -> bool | None:
+    """Whether one of the term's values holds for `resource`; None when that cannot be told.
+
+    An absent element matches nothing, except the one that says what the record is about
+    (Observation.code): without it nothing can be told. `bases` as in `compartment`.
+    """
     type_ = resource.get("resourceType") if isinstance(resource, dict) else None
-    if not isinstance(type_, str):
-        return False
-    found = _matchers(catalogue, type_, term)
+    found = _matchers(catalogue, type_, term) if isinstance(type_, str) else None
     if found is None:
-        return False
+        return None
     param, matchers = found
-    values = [v for path in param.paths for v in walk(resource, path)]
+    values = [value for path in param.paths for value in values_at(resource, path)]
+    answer = _any(matches(value, bases) for value in values for matches in matchers)
     if term.modifier == "not":
         # FHIR: `:not` holds for resources without the element too; but not for one nobody understands.
-        return all(any(True for _ in codes(v)) for v in values) and not _any(values, matchers, bases)
-    return _any(values, matchers, bases)
+        return None if answer is None else not answer
+    return None if not values and _says_what(type_, param) else answer
 
 
-def _any(values: Iterable[object], matchers: Sequence[Matcher], bases: Sequence[str]) -> bool:
-    return any(matches(value, bases) for value in values for matches in matchers)
+def _says_what(type_: object, param: Param) -> bool:
+    return param.name in _SAYS_WHAT or (param.name == "type" and type_ in _DOCUMENTS)
+
+
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    known = frozenset(answers)
+    return True if True in known else None if None in known else False
+
+
+def _all(*answers: bool | None) -> bool | None:
+    return False if False in answers else None if None in answers else True
 
 
 def _matchers(catalogue: Catalogue, type_: str, term: Term) -> tuple[Param, tuple[Matcher, ...]] | None:
@@ -84,18 +105,29 @@ def _compiled(kind: str, modifier: str | None, values: tuple[str, ...]) -> tuple
 
 def _token(text: str) -> Matcher:
     wanted = parse_token(text)
-    return lambda value, _: any(_same(wanted, system, code) for system, code in codes(value))
+    return lambda value, _: _any(_same(wanted, system, code) for system, code in codes(value))
 
 
-def _same(wanted: TokenValue, system: str | None, code: str | None) -> bool:
-    if wanted.system is not None and wanted.system != system:
-        return False
-    return wanted.code is None or (code is not None and wanted.code.casefold() == code.casefold())
+def _same(wanted: TokenValue, system: str | None, code: str | None) -> bool | None:
+    return _all(_same_system(wanted.system, system), _same_code(wanted.code, code))
+
+
+def _same_system(wanted: str | None, found: str | None) -> bool | None:
+    if wanted is None:
+        return True
+    # A code without a system may be one of any system.
+    return None if found is None or (wanted and not found) else wanted == found
+
+
+def _same_code(wanted: str | None, found: str | None) -> bool | None:
+    if wanted is None:
+        return True
+    return None if found is None else wanted.casefold() == found.casefold()
 
 
 def _id(text: str) -> Matcher:
     wanted = unescape(text)
-    return lambda value, _: value == wanted
+    return lambda value, _: value == wanted if isinstance(value, str) else None
 
 
 # --- reference, uri, string -----------------------------------------------------------------------
@@ -103,31 +135,53 @@ def _id(text: str) -> Matcher:
 
 def _reference(text: str) -> Matcher:
     plain = unescape(text)
+    if "/" not in plain and ":" not in plain:
+        raise ValueError("an id without a type may mean any")
 
-    def matches(value: object, bases: Sequence[str]) -> bool:
-        if isinstance(value, str):  # a canonical, with or without its version
-            return value == plain or value.startswith(plain + "|")
+    def matches(value: object, bases: Sequence[str]) -> bool | None:
+        if isinstance(value, str):
+            return _same_canonical(plain, value)
         wanted, found = parse_reference(plain, bases), reference_of(value, bases)
-        return wanted is not None and wanted == found
+        if wanted is None:
+            return None
+        return wanted == found if found is not None else _elsewhere(value, wanted.id)
 
     return matches
 
 
+def _same_canonical(wanted: str, found: str) -> bool | None:
+    """A canonical matches with or without its version; one that does not say its version may be any."""
+    if wanted == found or found.startswith(wanted + "|"):
+        return True
+    return None if wanted.startswith(found + "|") else False
+
+
+def _elsewhere(reference: object, id_: str) -> bool | None:
+    """No for a reference to another server's record of another id. One by identifier, or to something
+    contained, or to the same id by another address, may mean the record all the same."""
+    text = reference.get("reference") if isinstance(reference, dict) else None
+    if not isinstance(text, str) or "/" not in text or id_ in text.split("/"):
+        return None
+    return False
+
+
 def _uri(text: str) -> Matcher:
     wanted = unescape(text)
-    return lambda value, _: isinstance(value, str) and value == wanted
+    return lambda value, _: value == wanted if isinstance(value, str) else None
 
 
 def _string(text: str) -> Matcher:
     wanted = folded(unescape(text))
     if not wanted:
         raise ValueError("an empty text starts everything")
-    return lambda value, _: any(folded(t).startswith(wanted) for t in texts(value))
+    return lambda value, _: _any(
+        None if t is None else folded(t).startswith(wanted) for t in texts(value)
+    )
 
 
 def _exact(text: str) -> Matcher:
     wanted = unescape(text)
-    return lambda value, _: any(t == wanted for t in texts(value))
+    return lambda value, _: _any(None if t is None else t == wanted for t in texts(value))
 
 
 # --- date, number, quantity -----------------------------------------------------------------------
@@ -135,7 +189,9 @@ def _exact(text: str) -> Matcher:
 
 def _date(text: str) -> Matcher:
     prefix, wanted = parse_date(text)
-    return lambda value, _: any(_compare(prefix, wanted, found) for found in intervals(value))
+    return lambda value, _: _any(
+        None if found is None else _compare(prefix, wanted, found) for found in intervals(value)
+    )
 
 
 def _compare(prefix: Prefix, wanted: Interval, found: Interval) -> bool:
@@ -168,26 +224,32 @@ def _number(text: str) -> Matcher:
 def _quantity(text: str) -> Matcher:
     wanted = parse_quantity(text)
 
-    def matches(value: object, _: Sequence[str]) -> bool:
+    def matches(value: object, _: Sequence[str]) -> bool | None:
+        if not isinstance(value, dict):
+            return None
         # A comparator (`<5`) makes the value a range of unknown end.
-        if not isinstance(value, dict) or "comparator" in value:
-            return False
-        if wanted.system is not None and value.get("system") != wanted.system:
-            return False
-        if wanted.code is not None and wanted.code not in _units(value, with_text=wanted.system is None):
-            return False
-        return _close(wanted.number, decimal(value.get("value")))
+        close = None if "comparator" in value else _close(wanted.number, decimal(value.get("value")))
+        unit = _same_unit(wanted.code, value, with_text=wanted.system is None)
+        return _all(close, unit, _same_text(wanted.system, value.get("system")))
 
     return matches
 
 
-def _units(quantity: dict[str, Any], *, with_text: bool) -> tuple[object, ...]:
-    return (quantity.get("code"), quantity.get("unit")) if with_text else (quantity.get("code"),)
+def _same_unit(wanted: str | None, quantity: dict[str, Any], *, with_text: bool) -> bool | None:
+    """The unit's code; without a system the unit as printed will do."""
+    names = ("code", "unit") if with_text else ("code",)
+    return _any(_same_text(wanted, quantity.get(name)) for name in names)
 
 
-def _close(wanted: NumberValue, found: Decimal | None) -> bool:
+def _same_text(wanted: str | None, found: object) -> bool | None:
+    if wanted is None:
+        return True
+    return found == wanted if isinstance(found, str) else None
+
+
+def _close(wanted: NumberValue, found: Decimal | None) -> bool | None:
     if found is None:
-        return False
+        return None
     inside = wanted.value - wanted.half <= found < wanted.value + wanted.half
     match wanted.prefix:
         case "eq":
