@@ -5,7 +5,9 @@ Three invariants:
   2  No byte leaves before its record is durable.
   3  A failure anywhere releases nothing.
 
-Values flow one way; each step uses only what the steps above it made, and the clock is read once.
+Values flow one way; each step uses only what the steps above it made. A request is decided by one reading
+of the clock; its entries have the time of their own making.
+
 Whatever is left of a failed step is an error with a public text: `serve` either returns an answer whose
 entries are durable, or raises.
 """
@@ -207,7 +209,8 @@ def _turn_page(ports: Ports, asked: FhirRequest, now_s: int) -> tuple[FhirReques
     )
     if asked.type != page.type:
         raise gone()
-    return replace(first, head=asked.head), page
+    shape = replace(first.shape, pretty=first.shape.pretty or asked.shape.pretty)
+    return replace(first, head=asked.head, shape=shape), page
 
 
 # --- Release and record ----------------------------------------------------------------------------

@@ -401,7 +401,7 @@ def test_a_consent_changes_while_the_record_server_thinks(
         connection.sendall(message(body=body))
 
     def think_once(connection: socket.socket) -> None:
-        record_server.speak(said(body=labelled))
+        record_server.speak(said(body=page(labelled) if target == "/fhir/Observation" else labelled))
         think(connection)
 
     record_server.speak(think_once)
@@ -410,6 +410,19 @@ def test_a_consent_changes_while_the_record_server_thinks(
     searched = target == "/fhir/Observation"
     assert answer.status_code == (403 if how != "denied by label" else 200 if searched else 404)
     assert house.entries()[-1].kind == ("read.permit" if answer.status_code == 200 else "read.deny")
+
+
+def test_a_consent_is_withdrawn_during_a_look_up(house: Gateway, record_server: Canned) -> None:
+    consent = house.permit()
+    token = house.token()
+
+    def think(connection: socket.socket) -> None:
+        house.revoke(consent["id"])
+        connection.sendall(message(body=page(observation("y"))))
+
+    record_server.answer(path="/Observation/x", body=SPEAKING)
+    record_server.speak(think, path="/Observation")
+    _nothing_came(house.get(READ, token), 403)
 
 
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"

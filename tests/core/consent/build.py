@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.core.consent.evaluate import Asker, Because, Bound, Refused, ResourceFacts, Verdict, bind
 from gateway.core.consent.labels import ACT_CODE, CONFIDENTIALITY, LEVELS
-from gateway.core.consent.rule import ALWAYS, Consent, Effect, Match, Node, Period, State, walk
+from gateway.core.consent.rule import ALWAYS, KINDS, Consent, Effect, Match, Node, Period, State, walk
 from gateway.core.consent.verdict import Holds
 from gateway.core.values import ConsentRef, Label, Scope, Term
 
@@ -76,9 +76,9 @@ def rule(
 
 
 def asker(
-    identities: str = APP, purposes: str = "TREAT", *, known: bool = True, me: str | None = None
+    identities: str = APP, purposes: str = "TREAT", *, known: Iterable[str] = KINDS, me: str | None = None
 ) -> Asker:
-    return Asker(frozenset(identities.split()), known, me, tuple(purposes.split()))
+    return Asker(frozenset(identities.split()), frozenset(known), me, tuple(purposes.split()))
 
 
 def label(text: str) -> Label:

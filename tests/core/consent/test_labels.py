@@ -33,8 +33,15 @@ LEVEL_CASES = [
     ("NEVERHEARD", "R"),
     ("|HIV", "R"),
     ("https://x.example|anything", "R"),
-    (f"{CONFIDENTIALITY}|HIV", "R"),
-    (f"{CONFIDENTIALITY}|NR", "R"),
+    # What may be any code of v3-Confidentiality may be V.
+    (f"{CONFIDENTIALITY}|HIV", "V"),
+    (f"{CONFIDENTIALITY}|NR", "V"),
+    (f"{CONFIDENTIALITY}|v", "V"),
+    ("|", "V"),
+    ("|v", "V"),
+    ("|N", "R"),
+    ("https://x.example|V", "V"),
+    ("hiv", "R"),
     ("http://hl7.org/fhir/v3/Confidentiality|V", "V"),
     ("urn:oid:2.16.840.1.113883.5.25|U", "U"),
 ]
@@ -90,6 +97,25 @@ REACH = [
     ("42CFRPart2", "HIV", False, False),
     ("MASK", "MASK", True, True),
     ("MASK", "", False, False),
+    # A label that may be a misspelt one, or one that is newer than the tables.
+    ("HIV", "hiv", True, False),
+    ("HIV", "NEVERHEARD", True, False),
+    ("HIV", f"{CONFIDENTIALITY}|X", True, False),
+    ("HIV", "|hiv", True, False),
+    ("HIV", "|NEVERHEARD", True, False),
+    ("HIV", "|STD", False, False),
+    ("HIV", "|N", False, False),
+    ("HIV", "|mask", False, False),
+    ("HIV", "https://x.example|hiv", True, False),
+    ("HIV", "https://x.example|NEVERHEARD", False, False),
+    ("MASK", "mask", True, False),
+    ("R HIV", "hiv", True, False),
+    ("V", "hiv", False, True),
+    ("V", f"{CONFIDENTIALITY}|v", True, True),
+    ("R", f"{CONFIDENTIALITY}|v", True, False),
+    ("V", "|V", True, True),
+    ("https://x.example|Z", "NEVERHEARD", False, False),
+    ("https://x.example|Z", "https://x.example|z", True, False),
 ]
 
 
@@ -99,6 +125,18 @@ def test_reach(rule: str, record: str, denied: bool, permitted: bool) -> None:
     assert named is not None
     marks = LABELS.marks(map(label, record.split()))
     assert (named.denies(marks), named.permits(marks)) == (denied, permitted)
+
+
+@pytest.mark.parametrize("code", ["HIV ", " HIV", "hiv", "Hiv\t"])
+@pytest.mark.parametrize("system", [ACT_CODE, CONFIDENTIALITY, "", "https://x.example"])
+def test_a_padded_or_small_code_does_not_pass_a_deny(system: str, code: str) -> None:
+    denied, other = LABELS.rule(["HIV"]), LABELS.rule(["https://y.example|Z"])
+    assert denied is not None
+    assert other is not None
+    marks = LABELS.marks([Label(system, code)])
+    assert denied.denies(marks)
+    assert not denied.permits(marks)
+    assert not other.denies(marks)
 
 
 def test_a_rule_without_labels_is_no_rule() -> None:
@@ -141,7 +179,7 @@ def _rule(texts: str) -> LabelRule:
     return rule
 
 
-NAMES = sorted(SENSITIVITIES.codes) + list(LEVELS) + ["MASK", "NEVERHEARD", "https://x.example|Z", "|HIV"]
+NAMES = sorted(SENSITIVITIES.codes) + list(LEVELS) + ["MASK", "NEVERHEARD", "hiv", "https://x.example|Z", "|HIV"]
 RULES = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(LABELS.rule)
 RECORDS = st.frozensets(st.sampled_from(NAMES).map(label), max_size=3)
 

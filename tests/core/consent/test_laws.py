@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.consent.evaluate import Asker, Because, Permitted, Reason, Refused, ResourceFacts
-from gateway.core.consent.labels import LABELS
+from gateway.core.consent.labels import CONFIDENTIALITY, LABELS
 from gateway.core.consent.purposes import covers
-from gateway.core.consent.rule import ALWAYS, Consent, Effect, Match, Node, Period, State, walk
+from gateway.core.consent.rule import ALWAYS, KINDS, Consent, Effect, Match, Node, Period, State, walk
 from gateway.core.values import ConsentRef, Label, Term
 from tests.core.consent.build import HASH, NOW_S, bound, label, nodes, placed, scope
 
-ACTORS = ("client:a", "client:b", "organization:o")
+ACTORS = ("client:a", "client:b", "organization:o", "practitioner:d")
 PURPOSES = ("TREAT", "ETREAT", "HRESCH")
 SCOPES = (
     "patient/*.rs", "patient/Observation.rs", "patient/Observation.r", "patient/Condition.s",
@@ -28,6 +28,7 @@ SCOPES = (
 )  # fmt: skip
 CODES = ("N", "R", "V", "HIV", "SUD", "ETHUD", "https://x.example|Z")
 FOREIGN = label("https://y.example|Q")
+ODD = (Label("", ""), label("hiv"), Label(CONFIDENTIALITY, "NR"), Label("", "Hiv "))
 
 PERIODS = st.sampled_from([ALWAYS, ALWAYS, ALWAYS, Period(NOW_S), Period(NOW_S + 1), Period(None, NOW_S - 1)])
 
@@ -84,7 +85,7 @@ def consent_lists(draw: st.DrawFn, most: int = 4) -> list[Consent]:
 ASKERS = st.builds(
     Asker,
     some(ACTORS),
-    st.booleans(),
+    st.frozensets(st.sampled_from(sorted(KINDS))).map(lambda kinds: kinds | {"client"}),
     st.sampled_from([None, None, None, "p1"]),
     st.lists(st.sampled_from((*PURPOSES, "COC")), max_size=2).map(tuple),
 )
@@ -107,7 +108,7 @@ THREE = st.sampled_from([True, False, None])
 RECORDS = st.builds(
     ResourceFacts,
     st.sampled_from(["Observation", "Condition"]),
-    st.frozensets(st.sampled_from([*map(label, CODES), FOREIGN, Label("", ""), label("MASK")]), max_size=3),
+    st.frozensets(st.sampled_from([*map(label, CODES), FOREIGN, *ODD, label("MASK")]), max_size=3),
     st.sampled_from([frozenset({"p1"}), frozenset({"p1"}), frozenset({"p1", "p2"}), frozenset()]),
     st.fixed_dictionaries({"code": THREE, "status": THREE}).map(Content),
 )
@@ -198,7 +199,7 @@ class Oracle:
 
     def _matches(self, match: Match, periods: list[Period], purpose: str | None, denies: bool) -> bool | None:
         actor: bool | None = not match.actors or bool(match.actors & self.who.identities)
-        if not actor and not self.who.known and not all(name.startswith("client:") for name in match.actors):
+        if not actor and not {name.split(":")[0] for name in match.actors} <= self.who.known:
             actor = None
         for_purpose: bool | None = not match.purposes
         if match.purposes:
@@ -277,11 +278,11 @@ def test_the_unknown_never_helps(
     given_: list[Consent], who: Asker, what: ResourceFacts, operation: str
 ) -> None:
     less_known = [
-        (replace(who, known=False), what),
-        (replace(who, known=False, identities=frozenset(), self_patient=None), what),
+        *((replace(who, known=who.known - {kind}), what) for kind in KINDS - {"client"}),
+        (replace(who, known=frozenset({"client"}), identities=frozenset(), self_patient=None), what),
         (replace(who, purposes=()), what) if len(set(who.purposes)) == 1 else (who, what),
         (who, replace(what, labels=what.labels | {FOREIGN})),
-        (who, replace(what, labels=what.labels | {Label("", "")})),
+        *((who, replace(what, labels=what.labels | {odd})) for odd in ODD),
         (who, replace(what, holds=Content({}))),
     ]
     for asks, about in less_known:

@@ -4,7 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.consent.rule import Consent, Effect, Match, Node, Period, is_grantee, is_label, walk
+from gateway.core.consent.rule import (
+    Consent,
+    Effect,
+    Match,
+    Node,
+    Period,
+    client_identities,
+    is_grantee,
+    is_label,
+    walk,
+)
+from gateway.core.consent.verdict import Asker
 from tests.core.consent.build import consents, deny, permit
 
 GRANTEES = [
@@ -32,6 +43,28 @@ GRANTEES = [
 @pytest.mark.parametrize(("text", "expected"), GRANTEES)
 def test_is_grantee(text: str, expected: bool) -> None:
     assert is_grantee(text) is expected
+
+
+def test_a_client_has_a_name_at_any_issuer_and_one_at_its_own() -> None:
+    here = client_identities("app-1", "https://idp.example")
+    assert here == {"client:app-1", "client:app-1@https://idp.example"}
+    assert all(map(is_grantee, here))
+    assert not here & client_identities("app-2", "https://idp.example")
+    assert here & client_identities("app-1", "https://other.example") == {"client:app-1"}
+
+
+def test_no_client_spells_the_client_of_another_issuer() -> None:
+    with pytest.raises(ValueError, match="no @"):
+        client_identities("app-1@https://idp.example", "https://other.example")
+
+
+@pytest.mark.parametrize(
+    "known", [frozenset(), frozenset({"organization", "practitioner"}), frozenset({"client", "device"})]
+)
+def test_the_client_is_always_known_and_nothing_else_is_a_kind(known: frozenset[str]) -> None:
+    with pytest.raises(ValueError, match="known are kinds"):
+        Asker(frozenset(), known)
+    assert Asker(frozenset()).known == {"client"}
 
 
 @pytest.mark.parametrize(

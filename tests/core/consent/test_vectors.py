@@ -13,7 +13,7 @@ import pytest
 
 from gateway.core.consent.evaluate import Asker, Bound, ResourceFacts, bind
 from gateway.core.consent.labels import ACT_CODE, CONFIDENTIALITY, LEVELS
-from gateway.core.consent.rule import Consent, Effect, Match, Node, Period, State
+from gateway.core.consent.rule import KINDS, Consent, Effect, Match, Node, Period, State
 from gateway.core.values import ConsentRef, Label
 from gateway.errors import LedgerUnavailable
 from tests.core.consent.build import outcome
@@ -97,7 +97,14 @@ def _bind(vector: dict[str, Any]) -> Bound:
 
 def _asker(request: dict[str, Any]) -> Asker:
     me = next((name for name in request["identities"] if name == "P1"), None)
-    return Asker(frozenset(request["identities"]), request["known"], me, tuple(request["purposes"]))
+    known = KINDS if request["known"] else frozenset({"client"})
+    return Asker(frozenset(map(_identity, request["identities"])), known, me, tuple(request["purposes"]))
+
+
+def _identity(name: str) -> str:
+    """`Org/A` as the organisation that a consent here would name; anybody else as a practitioner."""
+    kind, slash, rest = name.partition("/")
+    return f"organization:{rest}" if slash and kind == "Org" else f"practitioner:{name}"
 
 
 def _record(resource: dict[str, Any]) -> ResourceFacts:
@@ -128,7 +135,7 @@ def _node(data: dict[str, Any], path: str) -> Node:
     dimensions = data["match"]
     assert dimensions.keys() <= {"actor", "purpose", "label", "period"}
     found = Match(
-        actors=frozenset(reference for _role, reference in dimensions.get("actor", ())),
+        actors=frozenset(_identity(reference) for _role, reference in dimensions.get("actor", ())),
         purposes=frozenset(dimensions.get("purpose", ())),
         labels=frozenset(dimensions.get("label", ())),
         period=_period(dimensions.get("period")),
