@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,29 +24,33 @@ from gateway import mapping
 from gateway.config import Issuer as IssuerSettings
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings
-from gateway.consents.entries import KINDS
-from gateway.consents.follow import Follower
+from gateway.consents.entries import ERASE, KINDS, Erased, Erasure
+from gateway.consents.follow import Followed, Follower
 from gateway.consents.registry import Registry
 from gateway.consents.scope import scope_parser
 from gateway.consents.service import ConsentService
 from gateway.core.canon import Json
+from gateway.core.consent.document import ParseScope
 from gateway.core.decide import House
 from gateway.core.fhir import match
 from gateway.core.fhir.addresses import Bases
-from gateway.core.fhir.catalogue import Catalogue, Release
+from gateway.core.fhir.catalogue import VERSIONS, Catalogue, Release
 from gateway.core.fhir.facts import Inspector
 from gateway.core.record import Draft
 from gateway.core.smart.issuers import IssuerRule
 from gateway.core.smart.scopes import Evaluable
 from gateway.core.tlog.disclosure import derive_keys
+from gateway.core.tlog.tree import leaf_hash
+from gateway.core.values import Term
 from gateway.entropy import random_bytes
 from gateway.errors import ConfigError, Gone
 from gateway.ledger.keys import KeyRing, load_keys
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.reading import Receipt
-from gateway.ledger.recorder import LedgerReader, OpenedEntry, Recorder
+from gateway.ledger.recorder import LedgerReader, Recorder
 from gateway.ledger.remote import RemoteLedger, open_or_connect
 from gateway.ledger.server import LedgerServer
+from gateway.ledger.store import StoredEntry
 from gateway.ledger.vault import Vault
 from gateway.pipeline import Ports
 from gateway.tokens.fetch import HttpxFetch
@@ -133,16 +137,11 @@ async def open_house(settings: Settings) -> AsyncIterator[OpenHouse]:
 
 
 def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | RemoteLedger) -> OpenHouse:
-    catalogue = _catalogue(settings.upstreams[0])
-    parse_scope = scope_parser(catalogue.types, _evaluable(catalogue))
-    registry = Registry(parse_scope)
+    registry = Registry(_any_scope())
     reader, recorder = LedgerReader(ledger.reader, vault), Recorder(vault, keys.gateway)
 
-    def entries(after: int) -> Iterator[OpenedEntry]:
-        for stored in ledger.entries_of(KINDS, after):
-            # An erased patient's consents can no longer be read, so they permit nothing.
-            with suppress(Gone):
-                yield reader.open(stored)
+    def entries(after: int) -> Iterator[Followed]:
+        return (_followed(stored, reader) for stored in ledger.entries_of(KINDS | {ERASE}, after))
 
     async def record(
         kind: str, facts: Mapping[str, Json], patient: str, attachments: Mapping[str, str]
@@ -159,10 +158,36 @@ def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | Rem
         recorder,
         reader,
         Follower(registry, ledger.consent_mark, entries),
-        ConsentService(registry, record, new_id, lambda: now_ms() // 1000, parse_scope),
+        ConsentService(registry, record, new_id, lambda: now_ms() // 1000, _served_scope(settings)),
         Minter(json.loads(keys.issuer_jwk), settings.issuer),
         mapping.digest(),
     )
+
+
+def _followed(stored: StoredEntry, reader: LedgerReader) -> Followed:
+    if stored.kind == ERASE:
+        return Erasure(stored.index)
+    try:
+        return reader.open(stored)
+    except Gone:
+        return Erased(stored.index, leaf_hash(stored.leaf))
+
+
+def _any_scope() -> ParseScope:
+    """Reads the scopes of consents that are in the ledger, whatever is served today: what mappings and
+    upstreams no longer know stays readable, and is decided with the rest."""
+    types = (mapping.load_catalogue(release).types for release in VERSIONS)
+    return scope_parser(frozenset().union(*types), lambda _kind, _term: True)
+
+
+def _served_scope(settings: Settings) -> ParseScope:
+    """Reads the scopes of a new consent: one that every upstream with its type can decide."""
+    served = [_catalogue(upstream) for upstream in settings.upstreams]
+
+    def evaluable(kind: str, term: Term) -> bool:
+        return all(match.evaluable(known, kind, term) for known in served if kind in ("*", *known.types))
+
+    return scope_parser(frozenset().union(*(known.types for known in served)), evaluable)
 
 
 def _catalogue(upstream: UpstreamSettings) -> Catalogue:
@@ -185,9 +210,9 @@ def application(house: OpenHouse) -> ASGIApp:
     fhir: dict[str, ASGIApp] = {}
     for upstream in settings.upstreams:
         ports = ports_of(house, upstream, upstreams[upstream.path], fetch)
-        fhir[upstream.path] = FhirEndpoint(
-            ports, upstream.path, hosts, metrics, settings.server.max_body_bytes
-        )
+        endpoint = FhirEndpoint(ports, upstream.path, hosts, metrics, settings.server.max_body_bytes)
+        house.ledger.under_way.add(_counting(endpoint))
+        fhir[upstream.path] = endpoint
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -200,12 +225,17 @@ def application(house: OpenHouse) -> ASGIApp:
         routes=[
             Mount("/ledger", app=_routed(ledger_routes(house.ledger))),
             Mount("/admin", app=_routed(admin_routes(house.service, house.consents, secret))),
-            *health_routes(house.ledger, metrics),
+            *health_routes(house.ledger, house.consents, metrics),
         ],
         lifespan=lifespan,
     )
     rest.router.redirect_slashes = False
     return Dispatcher(fhir, rest, hosts)
+
+
+def _counting(endpoint: FhirEndpoint) -> Callable[[], int]:
+    """How many records may be on their way to the ledger, so that it commits them together."""
+    return lambda: endpoint.under_way
 
 
 def _routed(routes: Sequence[Route]) -> Router:
@@ -228,7 +258,7 @@ def ports_of(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, 
     bases = Bases(public, upstream.base_url)
     statement = capability_statement(catalogue, public, _today())
     verifier = Verifier(
-        _issuers(house, public, fetch), types=catalogue.types, evaluable=_evaluable(catalogue)
+        _issuers(house, upstream, fetch), types=catalogue.types, evaluable=_evaluable(catalogue)
     )
     return Ports(
         house=House(catalogue, bases, upstream.narrow_limit),
@@ -248,25 +278,14 @@ def ports_of(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, 
     )
 
 
-def _issuers(house: OpenHouse, base: str, fetch: HttpxFetch) -> Iterator[Issuer]:
-    """Those configured for this FHIR base, and our own, whose tokens say what they rest on."""
+def _issuers(house: OpenHouse, upstream: UpstreamSettings, fetch: HttpxFetch) -> Iterator[Issuer]:
+    """Those configured for this upstream, and our own, whose tokens say what they rest on."""
+    base = house.settings.audience(upstream)
     own = parse_jwks(json.dumps(house.minter.public_jwks()).encode())
-    yield Issuer(IssuerRule(house.settings.issuer, base, (house.minter.algorithm,), "lookup"), OwnKeys(own))
-    for issuer in house.settings.issuers:
-        if _stands_for(issuer, base, house.settings):
-            yield Issuer(_rule(issuer, base), _keys(issuer, fetch))
-
-
-def _stands_for(issuer: IssuerSettings, base: str, settings: Settings) -> bool:
-    """An audience that is no FHIR base of ours is another name for the only one we have."""
-    bases = {settings.audience(upstream) for upstream in settings.upstreams}
-    if issuer.audience in bases:
-        return issuer.audience == base
-    if len(bases) > 1:
-        raise ConfigError(
-            f"The audience of {issuer.issuer} is none of the FHIR bases {', '.join(sorted(bases))}: name one."
-        )
-    return True
+    rule = IssuerRule(house.settings.issuer, base, (house.minter.algorithm,), "lookup", own=True)
+    yield Issuer(rule, OwnKeys(own))
+    for issuer in house.settings.issuers_of(upstream):
+        yield Issuer(_rule(issuer, base), _keys(issuer, fetch))
 
 
 def _rule(issuer: IssuerSettings, base: str) -> IssuerRule:

@@ -21,6 +21,7 @@ from gateway.core.fhir.release import (
     candidate_content,
     identify,
     review_page,
+    without_banned,
 )
 from gateway.core.plan import Deny, Plan
 from gateway.core.values import Interaction, Ref, UpstreamReply
@@ -83,7 +84,7 @@ class _Asking:
             if not judgement.visible:
                 return Deny(errors.NotFound(), judgement.reason, judgement.because)
         assert candidate is not None, "an instance is always asked for"
-        return candidate
+        return without_banned(candidate, self.plan.judge.stays)
 
     # --- Searches ----------------------------------------------------------------------------------
 
@@ -113,7 +114,8 @@ class _Asking:
         if reply.status != 200:
             raise errors.UpstreamUnusable
         kind = self.plan.request.type or ""
-        return review_page(reply.body, kind, self.bases, required, self.facts_of, self.plan.judge)
+        judge = self.plan.judge
+        return review_page(reply.body, kind, self.bases, required, self.facts_of, judge, judge.stays)
 
     # --- Mentions ----------------------------------------------------------------------------------
 
@@ -126,8 +128,10 @@ class _Asking:
             reply = await self.upstream.fetch(ask)
             if reply.status != 200:
                 continue  # a type that the upstream does not know: its mentions stay masked
-            sees = self.plan.judge.sees
-            found = review_page(reply.body, ask.path[1:], self.bases, (), self.facts_of, sees)
+            judge = self.plan.judge
+            found = review_page(
+                reply.body, ask.path[1:], self.bases, (), self.facts_of, judge.sees, judge.stays
+            )
             resolved.update(candidate.facts.ref for candidate in found.candidates)
         return review.released() | resolved
 

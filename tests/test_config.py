@@ -39,6 +39,7 @@ host = "::1"
 port = 9000
 public_url = "https://Records.Hospital.example/"
 workers = 2
+http = "h11"
 log_level = "warning"
 max_body_bytes = 4096
 
@@ -75,6 +76,12 @@ max_lifetime_s = 300
 """
 
 
+SEVERAL = (
+    "there are several upstreams: write the FHIR base of one, "
+    "http://127.0.0.1:8080/fhir or http://127.0.0.1:8080/b"
+)
+
+
 def read(folder: Path, text: str, **environ: str) -> Settings:
     path = folder / "consentry.toml"
     path.write_text(text)
@@ -106,6 +113,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
     assert settings.server.port == 9000
     assert settings.server.public_url == "https://records.hospital.example"
     assert (settings.server.workers, settings.server.log_level) == (2, "warning")
+    assert settings.server.http == "h11"
     assert settings.server.max_body_bytes == 4096
     assert settings.ledger.origin == "hospital.example/consentry"
     assert settings.ledger.store == Path("/var/lib/consentry/ledger.db")
@@ -127,6 +135,18 @@ def test_the_gateway_s_own_issuer_is_implied(tmp_path: Path) -> None:
     settings = read(tmp_path, LEAST)
     assert settings.issuer == "http://127.0.0.1:8080"
     assert settings.audience(settings.upstreams[0]) == "http://127.0.0.1:8080/fhir"
+
+
+def test_each_issuer_is_for_the_upstream_whose_base_it_names(tmp_path: Path) -> None:
+    second = UPSTREAM.replace('"main"', '"b"').replace('"/fhir"', '"/b"')
+    settings = read(tmp_path, LEAST + second + ISSUER)
+    assert [settings.issuers_of(upstream) for upstream in settings.upstreams] == [settings.issuers, ()]
+
+
+@pytest.mark.parametrize("audience", ["http://127.0.0.1:8080/fhir", "urn:hospital:fhir"])
+def test_any_audience_is_for_the_only_upstream(tmp_path: Path, audience: str) -> None:
+    settings = read(tmp_path, LEAST + ISSUER.replace("http://127.0.0.1:8080/fhir", audience))
+    assert settings.issuers_of(settings.upstreams[0]) == settings.issuers
 
 
 def test_secrets_do_not_show(tmp_path: Path) -> None:
@@ -169,7 +189,7 @@ def test_the_environment_adds_tables(tmp_path: Path) -> None:
     environ |= {
         "CONSENTRY_ISSUERS__0__ISSUER": "https://idp.example",
         "CONSENTRY_ISSUERS__0__JWKS": "https://idp.example/keys?v=2",
-        "CONSENTRY_ISSUERS__0__AUDIENCE": "urn:hospital:fhir",
+        "CONSENTRY_ISSUERS__0__AUDIENCE": "http://127.0.0.1:8080/u10",
         "CONSENTRY_ISSUERS__0__ALGORITHMS": "ES384, RS384",
     }
     settings = read(tmp_path, SERVER + LEDGER, **environ)
@@ -193,6 +213,7 @@ def test_a_whole_configuration_may_come_from_the_environment(tmp_path: Path) -> 
 GOOD_VALUES = [
     ("server", "host", '"0.0.0.0"'),
     ("server", "host", '"records.hospital.example"'),
+    ("server", "http", '"h11"'),
     ("server", "port", "1"),
     ("server", "port", "65535"),
     ("server", "public_url", '"http://[::1]:8080"'),
@@ -260,6 +281,7 @@ BAD_VALUES = [
     ("server", "public_url", '"records.hospital.example"', URL),
     ("server", "public_url", '"ftp://h"', URL),
     ("server", "workers", "0", "write a whole number from 1 to 64"),
+    ("server", "http", '"uvicorn"', "write one of httptools, h11"),
     ("server", "log_level", '"INFO"', "write one of debug, info, warning, error"),
     ("server", "max_body_bytes", "1023", BYTES),
     ("ledger", "origin", '""', ORIGIN),
@@ -369,7 +391,8 @@ WHOLE_FILES = {
         + LEDGER
         + UPSTREAM
         + '[[upstreams]]\npath = "/b"\nbase_url = "http://h"\nfhir_version = "R5"\n',
-        "consentry.toml:10: upstreams[1].name: is missing: Its name in the ledger, logs and metrics; unique.",
+        "consentry.toml:10: upstreams[1].name: is missing: What `check-config` and `consentry token "
+        "--upstream` call it; unique.",
     ),
     "unknown_setting_with_a_near_name": (
         SERVER + "prot = 1\n" + LEDGER + UPSTREAM,
@@ -413,6 +436,12 @@ WHOLE_FILES = {
         LEAST + ISSUER + ISSUER,
         "consentry.toml:15: issuers[1].issuer: choose another: consentry.toml:11 has the same",
     ),
+    "audience_of_none_of_several_upstreams": (
+        LEAST
+        + UPSTREAM.replace('"main"', '"b"').replace('"/fhir"', '"/b"')
+        + ISSUER.replace("8080/fhir", "8080/c"),
+        f"consentry.toml:18: issuers[0].audience: {SEVERAL}",
+    ),
     "values_in_an_inline_table": (
         'server = { public_url = "http://h", port = 0 }\n' + LEDGER + UPSTREAM,
         f"consentry.toml:1: server.port: {NUMBER_PORT}",
@@ -438,14 +467,22 @@ def test_bad_file(tmp_path: Path, case: tuple[str, ...]) -> None:
 
 
 FORM = "write CONSENTRY_SECTION__NAME, or CONSENTRY_SECTION__INDEX__NAME for a list"
+DID_YOU_MEAN = f"environment: {FORM}; did you mean CONSENTRY_"
 BAD_VARIABLES = [
     ("CONSENTRY_SERVER__PORT", "http", f"server.port: {NUMBER_PORT}"),
     ("CONSENTRY_SERVER__PORT", "80.5", f"server.port: {NUMBER_PORT}"),
     ("CONSENTRY_SERVER__PORT", "", f"server.port: {NUMBER_PORT}"),
     ("CONSENTRY_SERVER__PROT", "1", "server.prot: there is no such setting; did you mean port?"),
     ("CONSENTRY_SERVER__TLS__KEY", "k", "server.tls__key: there is no such setting; "),
-    ("CONSENTRY_SERVR__PORT", "1", f"environment: {FORM}"),
-    ("CONSENTRY_server__port", "1", f"environment: {FORM}"),
+    ("CONSENTRY_SERVR__PORT", "1", f"{DID_YOU_MEAN}SERVER__PORT?"),
+    ("CONSENTRY_server__port", "1", f"{DID_YOU_MEAN}SERVER__PORT?"),
+    ("CONSENTRY_SERVER_PORT", "1", f"{DID_YOU_MEAN}SERVER__PORT?"),
+    ("CONSENTRY_server_port", "1", f"{DID_YOU_MEAN}SERVER__PORT?"),
+    ("CONSENTRY_LEDGER_STORE", "s3cret", f"{DID_YOU_MEAN}LEDGER__STORE?"),
+    ("CONSENTRY_UPSTREAMS_1_BASE_URL", "a", f"{DID_YOU_MEAN}UPSTREAMS__1__BASE_URL?"),
+    ("CONSENTRY_UPSTREAM_NAME", "a", f"{DID_YOU_MEAN}UPSTREAMS__0__NAME?"),
+    ("CONSENTRY_ISSUER__0__JWKS", "a", f"{DID_YOU_MEAN}ISSUERS__0__JWKS?"),
+    ("CONSENTRY_SERVER_TCP_ADDRESS_OF_SOME", "a", f"environment: {FORM}"),
     ("CONSENTRY_SERVER__0__PORT", "1", f"environment: {FORM}"),
     ("CONSENTRY_UPSTREAMS__NAME", "a", f"environment: {FORM}"),
     ("CONSENTRY_UPSTREAMS__00__NAME", "a", f"environment: {FORM}"),
@@ -460,6 +497,13 @@ def test_bad_variable(tmp_path: Path, name: str, value: str, expected: str) -> N
     assert heading == "consentry.toml: 1 problem"
     assert found.startswith(f"environment {name}: {expected}")
     assert "s3cret" not in found
+
+
+@pytest.mark.parametrize(
+    "name", ["CONFIG", "HTTP", "REQUIRE", "FSCK", "DEFINITIONS", "SERVICE_HOST", "SERVERLESS"]
+)
+def test_other_variables_are_not_looked_at(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, LEAST, **{f"CONSENTRY_{name}": "1"}) == read(tmp_path, LEAST)
 
 
 def test_problems_of_the_file_come_before_those_of_the_environment(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.support import ROOT, Place, command, process_refused, runs
 
 LAST_LINE = "Ctrl-C ends it."
-STEP = re.compile(r"curl |\S+ -m gateway ledger verify ")
+STEP = re.compile(r"curl |env PYTHONPATH=\S+ \S+ -m gateway ledger verify ")
 
 
 def test_check_takes_the_three_steps_and_ends() -> None:
@@ -35,6 +35,7 @@ def test_the_lines_can_be_copied_into_a_shell(tmp_path: Path) -> None:
         pytest.skip("needs curl")
     folder = tmp_path / "a demo's folder"
     with command("demo", "--port", "0", "--folder", str(folder), until=LAST_LINE) as served:
+        assert "/a demo" in served.said
         read, withdraw, verify = [line for line in served.said.splitlines() if STEP.match(line)]
         permitted = _shell(read)
         assert permitted.startswith("HTTP/1.1 200")
@@ -47,11 +48,12 @@ def test_the_lines_can_be_copied_into_a_shell(tmp_path: Path) -> None:
     assert (folder / "ledger.db").exists()
 
 
-def test_it_leaves_nothing_behind() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "terminal closed"])
+def test_it_leaves_nothing_behind(number: int) -> None:
     with command("demo", "--port", "0", until=LAST_LINE) as served:
         [config] = re.findall(r"settings +(\S+)", served.said)
         assert Path(config).exists()
-        assert served.end(signal.SIGTERM) == 0
+        assert served.end(number) == 0
     assert not Path(config).parent.exists()
     assert not runs(served.process.pid)
 
@@ -59,6 +61,7 @@ def test_it_leaves_nothing_behind() -> None:
 def test_it_takes_a_free_port_if_8080_is_taken() -> None:
     with command("demo", until=LAST_LINE) as first, command("demo", until=LAST_LINE) as second:
         assert first.url != second.url
+        assert (first.end(), second.end()) == (0, 0)
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
@@ -73,5 +76,6 @@ def test_without_its_patients_it_says_where_they_are(tmp_path: Path, monkeypatch
 
 
 def _shell(line: str) -> str:
-    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    """What the line prints, in a folder that has nothing to do with the demo's."""
+    done = subprocess.run(line, shell=True, cwd="/", capture_output=True, text=True, timeout=60, check=True)
     return done.stdout

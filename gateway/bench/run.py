@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.bench import appends, costs, requests, verifying
+from gateway.bench import appends, costs, membership, requests, verifying
 from gateway.bench.figures import Tick
+from gateway.bench.goals import beside_goals
 from gateway.bench.machine import describe
 from gateway.bench.options import Options
 from gateway.bench.processes import cores_apart
@@ -31,6 +32,7 @@ SECTIONS: Final = (
     Section("appends", appends.measure, appends.steps),
     Section("entry", costs.entry, costs.one_step_a_turn),
     Section("filter", costs.filtering, costs.filter_steps),
+    Section("owners", membership.measure, costs.one_step_a_turn),
     Section("token", costs.token, costs.one_step_a_turn),
     Section("verify", verifying.measure, verifying.steps),
 )
@@ -49,6 +51,8 @@ def run(options: Options, tick: Tick = lambda _: None) -> Report:
         folder = Path(name)
         machine = describe(folder)
         tables = tuple(section.measure(options, folder, tick) for section in wanted)
+    goals = beside_goals(tables)
+    tables = (goals, *tables) if goals.rows else tables
     return Report(machine, _method(options), tables, time.perf_counter() - start)
 
 

@@ -1,7 +1,8 @@
 """`consentry demo`: a whole gateway on synthetic patients, with three lines to try; nothing stays behind.
 
-A record server, the gateway in front of it and its ledger run in this process until Ctrl-C. `--check` tries
-the three lines by itself and ends. The patients are those of `fixtures/people`, so it runs from a checkout.
+A record server, the gateway in front of it and its ledger run in this process until Ctrl-C, or until the
+terminal is closed. `--check` tries the three lines by itself and ends. The patients are those of
+`fixtures/people`, so it runs from a checkout.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ fhir_version = "R4"
 )
 @click.option("--check", is_flag=True, help="Try the three lines, print what came back, and end.")
 def demo(folder: Path | None, port: int | None, check: bool) -> None:
-    """Start everything with synthetic patients, and print what to try. Ctrl-C ends it."""
+    """Start everything with synthetic patients, and print what to try.
+
+    Ctrl-C, SIGTERM or closing the terminal ends it.
+    """
     sandbox = _sandbox()
     log_as_json("warning")
     with _folder(folder) as place, _front(port) as front, listen(HOST, 0) as back:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, cast
 
 from gateway import mapping
@@ -67,15 +68,17 @@ async def issue(house: OpenHouse, wish: Wish) -> Issued:
     at_ms, jti = now_ms(), new_id()
     consents = _consents(house, wish, at_ms // 1000)
     claims = _claims(house, upstream, wish, consents)
+    mint = partial(house.minter.mint, now_s=at_ms // 1000, lifetime_s=wish.lifetime_s, jti=jti)
     try:
-        text = house.minter.mint(claims, now_s=at_ms // 1000, lifetime_s=wish.lifetime_s, jti=jti)
+        mint(claims)
     except ValueError as error:
         raise BadRequest(f"No token is made: {error}.") from error
     meant = _read_back(house, upstream, wish, claims, at_ms // 1000, jti)
     patient = wish.patient or (consents[0].patient if consents else None)
-    # Commit point: nobody holds the token yet; a crash from here on leaves an entry for one that never was.
+    # Commit point: there is no token yet; a crash from here on leaves an entry for one that never was.
     [receipt] = await house.record([_entry(house, meant, patient)])
-    return Issued(text, meant, receipt.index, b64url(receipt.leaf_hash))
+    entry = (receipt.index, b64url(receipt.leaf_hash))
+    return Issued(mint({**claims, "token_entry": [*entry]}), meant, *entry)
 
 
 def _upstream(house: OpenHouse, name: str | None) -> Upstream:

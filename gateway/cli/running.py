@@ -29,6 +29,7 @@ GRACE_S: Final = 3
 """How long answers that are under way may take once the server is told to end."""
 WRITER_ENDS_WITHIN_S, LOOK_AGAIN_S = 5.0, 0.1
 BACKLOG: Final = 2048
+ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 Http = Literal["httptools", "h11"]
 
 
@@ -58,14 +59,18 @@ def runner() -> asyncio.Runner:
 
 @contextmanager
 def stop_signals() -> Iterator[asyncio.Event]:
-    """An event that SIGTERM or Ctrl-C sets. Needs a running loop."""
+    """An event that SIGTERM, Ctrl-C or the end of the terminal sets. Needs a running loop.
+
+    Under `nohup` the end of the terminal stays ignored.
+    """
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    numbers = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     try:
         yield stop
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 

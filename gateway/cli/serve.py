@@ -6,6 +6,7 @@ it; they answer the requests.
 
 from __future__ import annotations
 
+import json
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from gateway.cli.running import (
     stop_signals,
     writing_house,
 )
-from gateway.cli.workers import parent_gone, tell_ready, workers
+from gateway.cli.workers import clear_away, parent_gone, tell_ready, workers
 from gateway.config import Settings
 
 
@@ -39,6 +40,7 @@ class Plan:
     settings: Settings
     http: Http
     workers: int
+    as_json: bool
     worker: int | None = None
 
 
@@ -51,21 +53,23 @@ class Plan:
 @click.option(
     "--http",
     type=click.Choice(["httptools", "h11"]),
-    default="httptools",
-    show_default=True,
     envvar="CONSENTRY_HTTP",
     show_envvar=True,
-    help="The HTTP parser.",
+    help="The HTTP parser.  [default: server.http]",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print the address as one line of JSON, for programs.")
 @click.option("--worker", type=int, hidden=True)
-def serve(config: Path, workers: int | None, port: int | None, http: str, worker: int | None) -> None:
-    """Run the gateway until SIGTERM or Ctrl-C.
+def serve(
+    config: Path, workers: int | None, port: int | None, http: str | None, as_json: bool, worker: int | None
+) -> None:
+    """Run the gateway until SIGTERM, Ctrl-C or the end of the terminal.
 
     When it prints its address, it answers. Its log is JSON lines on standard error.
     """
     settings = settings_of(config)
     log_as_json(settings.server.log_level)
-    plan = Plan(config, settings, cast("Http", http), workers or settings.server.workers, worker)
+    parser = cast("Http", http or settings.server.http)
+    plan = Plan(config, settings, parser, workers or settings.server.workers, as_json, worker)
     with runner() as loop:
         if worker is not None:
             loop.run(_work(plan, socket.socket(fileno=worker)))
@@ -83,7 +87,7 @@ async def _serve(plan: Plan, listener: socket.socket) -> None:
                 arguments = ["serve", "--config", str(plan.config), "--http", plan.http, "--worker"]
                 up = workers(plan.workers, arguments, listener, stop)
             async with up:
-                click.echo(_address(plan.settings, port_of(listener)))
+                click.echo(_address(plan, port_of(listener)))
                 await stop.wait()
 
 
@@ -95,9 +99,15 @@ async def _work(plan: Plan, listener: socket.socket) -> None:
         ):
             tell_ready()
             await first_of(stop.wait(), parent_gone())
+            if not stop.is_set():
+                clear_away()
 
 
-def _address(settings: Settings, port: int) -> str:
-    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    paths = ", ".join(upstream.path for upstream in settings.upstreams)
-    return f"consentry: serving http://{host}:{port} (FHIR at {paths})"
+def _address(plan: Plan, port: int) -> str:
+    """The one line that says where it answers."""
+    server, paths = plan.settings.server, [upstream.path for upstream in plan.settings.upstreams]
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    url = f"http://{host}:{port}"
+    if plan.as_json:
+        return json.dumps({"url": url, "fhir": paths})
+    return f"consentry: serving {url} (FHIR at {', '.join(paths)})"

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import httpx
 
-from gateway.cli.common import Finding
+from gateway.cli.common import PACKAGE, Finding
 
 TEXT = """\
 consentry demo: a gateway in front of a record server with synthetic patients
@@ -105,6 +105,8 @@ async def _expect(client: httpx.AsyncClient, method: str, url: str, bearer: str,
 
 
 def _command() -> list[str]:
-    """How this program was called."""
+    """This program, however it was called, as it can be called from any folder."""
     called = Path(sys.argv[0])
-    return [sys.argv[0]] if called.name == "consentry" else [sys.executable, "-m", "gateway"]
+    if called.name == "consentry" and called.is_file():
+        return [str(called.absolute())]
+    return ["env", f"PYTHONPATH={PACKAGE.parent}", sys.executable, "-m", "gateway"]

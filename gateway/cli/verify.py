@@ -1,7 +1,7 @@
 """`consentry ledger verify`: everything derived anew, and a finding named by its place.
 
 Three subjects: the database of this machine, a served copy (`--url`), or one receipt (`--receipt`), which
-is checked offline. Only public keys are read.
+is checked offline. Public keys are enough; where the keys to the facts are too, sidecars are opened.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -23,12 +23,15 @@ from gateway.core.tlog.entry import Entry
 from gateway.core.tlog.receipt import TlogProof
 from gateway.core.tlog.tree import leaf_hash
 from gateway.errors import VerificationFailed
+from gateway.ledger.keys import load_keys
 from gateway.ledger.reading import Receipt
+from gateway.ledger.recorder import LedgerReader
+from gateway.ledger.sqlite_reader import SqliteReader
+from gateway.ledger.vault import Vault
 from gateway.ledger.verify import (
     Progress,
     PublicKeys,
     ServedSource,
-    StoreSource,
     Verified,
     verify_log,
     verify_receipt,
@@ -114,16 +117,30 @@ def _local(settings: Settings, keys: PublicKeys, saved: bytes | None) -> Verifie
     reader = open_reader(settings)
     try:
         with _progress() as progress:
-            if saved is not None:
-                verify_log(StoreSource(reader), keys, saved_head=saved)
-            return verify_store(reader, keys, saved_head=outside, progress=progress)
+            heads = [head for head in (saved, outside) if head is not None]
+            with _opener(settings, reader) as opener:
+                return verify_store(reader, keys, saved_heads=heads, progress=progress, opener=opener)
     finally:
         reader.close()
 
 
+@contextmanager
+def _opener(settings: Settings, reader: SqliteReader) -> Iterator[LedgerReader | None]:
+    """Opens sidecars, if the operator's keys are at hand."""
+    path = settings.ledger.store.with_name("vault.db")
+    if not (settings.ledger.keys / "kek.key").is_file():
+        yield None
+        return
+    if not path.is_file():
+        raise VerificationFailed(f"vault: {path} is missing, so nothing that entries hide can be read")
+    with closing(Vault(path, load_keys(settings.ledger.keys).kek)) as vault:
+        yield LedgerReader(reader, vault)
+
+
 def _served(url: str, keys: PublicKeys, saved: bytes | None) -> Verified:
     with fetching(url) as get, _progress() as progress:
-        return verify_log(ServedSource(get), keys, saved_head=saved, progress=progress)
+        heads = [] if saved is None else [saved]
+        return verify_log(ServedSource(get), keys, saved_heads=heads, progress=progress)
 
 
 def _receipt(proof: bytes, entry: str, keys: PublicKeys) -> dict[str, Json]:
@@ -185,6 +202,7 @@ def _log(verified: Verified) -> dict[str, Json]:
         "root": b64(verified.root),
         "published": verified.published,
         "signatures": verified.signatures_checked,
+        "sidecars": verified.sidecars_checked,
         "kinds": dict(sorted(verified.kinds.items())),
     }
 
@@ -199,4 +217,6 @@ def _print(found: dict[str, Json], as_json: bool) -> None:
         return
     if not found["signatures"]:
         click.echo("signatures of entries not checked: no --gateway-vkey was given")
+    if not found["sidecars"]:
+        click.echo("sidecars of entries not opened: that takes the database and its keys")
     click.echo(f"verified {found['verified']} entries")

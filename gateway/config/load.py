@@ -1,8 +1,6 @@
 """From file and environment to `Settings`, or to one error that lists all problems.
 
-The environment wins over the file: `CONSENTRY_SERVER__PORT`, and by index for lists,
-`CONSENTRY_UPSTREAMS__0__BASE_URL`. Variables without a second `__` are not settings. Nothing is
-written, and no other file is opened.
+The environment wins over the file. Nothing is written, and no other file is opened.
 """
 
 from __future__ import annotations
@@ -15,14 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.config.environment import Override, overrides
 from gateway.config.report import Place, Report
-from gateway.config.settings import LISTS, SECTIONS, SETTINGS, Row, Settings
+from gateway.config.settings import LISTS, SECTIONS, SETTINGS, Row, Settings, fhir_base
 from gateway.config.source import Spot, line_numbers
 from gateway.errors import ConfigError
 
-PREFIX = "CONSENTRY_"
-
-_VARIABLE = re.compile(PREFIX + r"(?P<section>[A-Z_]+?)(?:__(?P<index>0|[1-9][0-9]?))?__(?P<name>[A-Z_]+)")
 _Values = dict[str, list[dict[str, Any]]]  # by section: what was good in each of its tables
 _UNIQUE = (("upstreams", "name"), ("upstreams", "path"), ("issuers", "issuer"))
 
@@ -106,31 +102,20 @@ def _table(section: str, name: str, raw: dict[str, object], spot: Spot, report: 
 
 
 def _from_environment(environ: Mapping[str, str], tables: dict[str, list[_Table]], report: Report) -> None:
-    overrides = []
-    for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or "__" not in variable.removeprefix(PREFIX):
-            continue
-        match = _VARIABLE.fullmatch(variable)
-        section = match["section"].lower() if match else ""
-        if match is None or section not in SECTIONS or (match["index"] is not None) != (section in LISTS):
-            expected = f"write {PREFIX}SECTION__NAME, or {PREFIX}SECTION__INDEX__NAME for a list"
-            report.add(Place.of_variable(variable), "environment", expected)
-        else:
-            overrides.append((section, int(match["index"] or 0), match["name"].lower(), variable, text))
-    for section, index, name, variable, text in sorted(overrides):
-        _override(tables[section], section, index, name, text, Place.of_variable(variable), report)
+    for override in overrides(environ, report):
+        _override(tables[override.section], override, report)
 
 
-def _override(
-    tables: list[_Table], section: str, index: int, name: str, text: str, place: Place, report: Report
-) -> None:
+def _override(tables: list[_Table], override: Override, report: Report) -> None:
+    section, index, name = override.section, override.index, override.name
+    place = Place.of_variable(override.variable)
     if index > len(tables):
         report.add(place, section, f"the next free index is {len(tables)}")
         return
     if index == len(tables):
         tables.append(_Table(section, f"{section}[{index}]", place, {}, {}))
     row = SETTINGS[section].get(name)
-    tables[index].raw[name] = row.kind.from_text(text) if row else text
+    tables[index].raw[name] = row.kind.from_text(override.text) if row else override.text
     tables[index].places[name] = place
 
 
@@ -169,11 +154,25 @@ def _agree(values: _Values, tables: dict[str, list[_Table]], report: Report) -> 
         if value.get("path", "").startswith(paths):
             what = "choose a path that is not below another upstream's"
             report.add(table.places["path"], f"{table.name}.path", what)
+    _name_a_base(values, tables, report)
     own = [value.get("public_url") for value in values["server"]]
     for value, table in zip(values["issuers"], tables["issuers"], strict=True):
         if value.get("issuer", "") in own:
             what = "leave it out: the gateway's own issuer is known without being listed"
             report.add(table.places["issuer"], f"{table.name}.issuer", what)
+
+
+def _name_a_base(values: _Values, tables: dict[str, list[_Table]], report: Report) -> None:
+    """Of several upstreams, each issuer names the one that its tokens are for (`Settings.issuers_of`)."""
+    urls = [value["public_url"] for value in values["server"] if "public_url" in value]
+    paths = [value["path"] for value in values["upstreams"] if "path" in value]
+    if len(tables["upstreams"]) < 2 or not urls or len(paths) < len(tables["upstreams"]):
+        return
+    bases = [fhir_base(urls[0], path) for path in paths]
+    for value, table in zip(values["issuers"], tables["issuers"], strict=True):
+        if value.get("audience", bases[0]) not in bases:
+            what = f"there are several upstreams: write the FHIR base of one, {' or '.join(bases)}"
+            report.add(table.places["audience"], f"{table.name}.audience", what)
 
 
 def _distinct(

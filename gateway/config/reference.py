@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from gateway.config.load import PREFIX
+from gateway.config.environment import PREFIX
 from gateway.config.settings import LISTS, SECTIONS, SETTINGS, Row
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"

@@ -40,6 +40,7 @@ class Server:
         str, Row(kinds.SERVER_URL, "What clients put before every path; also the gateway's own issuer.")
     ]
     workers: Annotated[int, Row(kinds.whole_number(1, 64), "Server processes.", 1)]
+    http: Annotated[str, Row(kinds.HTTP, "The HTTP parser; both pass the same tests.", "httptools")]
     log_level: Annotated[str, Row(kinds.LOG_LEVEL, "The least severe message that is logged.", "info")]
     max_body_bytes: Annotated[
         int, Row(kinds.BYTES, "Longest request body; a longer one is refused with 413.", 8 * MIB)
@@ -71,7 +72,9 @@ class Ledger:
 class Upstream:
     """One FHIR server behind the gateway."""
 
-    name: Annotated[str, Row(kinds.NAME, "Its name in the ledger, logs and metrics; unique.")]
+    name: Annotated[
+        str, Row(kinds.NAME, "What `check-config` and `consentry token --upstream` call it; unique.")
+    ]
     path: Annotated[str, Row(kinds.UPSTREAM_PATH, "Where clients find it, below `public_url`; unique.")]
     base_url: Annotated[str, Row(kinds.BASE_URL, "Its FHIR base.")]
     fhir_version: Annotated[str, Row(kinds.FHIR_VERSION, "Its FHIR release.")]
@@ -99,7 +102,13 @@ class Issuer:
 
     issuer: Annotated[str, Row(kinds.ISSUER_URL, "The `iss` of its tokens, letter for letter; unique.")]
     jwks: Annotated[Path | str, Row(kinds.KEY_SET, "Its public keys; plain http only on the loopback.")]
-    audience: Annotated[str, Row(kinds.AUDIENCE, "The `aud` that its tokens must name.")]
+    audience: Annotated[
+        str,
+        Row(
+            kinds.AUDIENCE,
+            "The `aud` that its tokens must name: with several upstreams, the FHIR base of one.",
+        ),
+    ]
     binding: Annotated[
         str,
         Row(
@@ -139,7 +148,18 @@ class Settings:
 
     def audience(self, upstream: Upstream) -> str:
         """The `aud` of the gateway's own tokens for `upstream`: its FHIR base as clients see it."""
-        return self.server.public_url + upstream.path
+        return fhir_base(self.server.public_url, upstream.path)
+
+    def issuers_of(self, upstream: Upstream) -> tuple[Issuer, ...]:
+        """Those whose tokens are for `upstream`. An audience that is no FHIR base of ours is another name
+        for the only one we have: with several, `load` refuses it."""
+        base, only = self.audience(upstream), len(self.upstreams) == 1
+        return tuple(issuer for issuer in self.issuers if only or issuer.audience == base)
+
+
+def fhir_base(public_url: str, path: str) -> str:
+    """The FHIR base of the upstream at `path`, as clients see it."""
+    return public_url + path
 
 
 SECTIONS: Final[dict[str, type]] = {

@@ -5,13 +5,15 @@
     consent.revoke   prv, rsn
 
 `prv` is [index, base64url leaf hash] of an entry that holds the consent. The text of the consent is the
-attachment `doc`. `rsn` is a reason code, after `stop:` if sharing is to stay stopped.
+attachment `doc`. `rsn` is a reason code, after `stop:` if sharing is to stay stopped. Of an entry whose key
+was destroyed only its place is left (`Erased`).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from gateway.core.canon import Json, b64url, sha256_text
@@ -24,6 +26,7 @@ GRANT: Final = "consent.grant"
 CHANGE: Final = "consent.change"
 REVOKE: Final = "consent.revoke"
 KINDS: Final = frozenset({GRANT, CHANGE, REVOKE})
+ERASE: Final = "erase"
 
 _STOP: Final = "stop:"
 _REASON: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -44,6 +47,21 @@ class OpenedEntry(Protocol):
     def facts(self) -> Mapping[str, Json]: ...
     @property
     def attachments(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A consent entry that nobody can open any more: its patient's key was destroyed."""
+
+    index: int
+    leaf_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An `erase` entry. It is recorded when the key is gone, so that whoever follows it finds out."""
+
+    index: int
 
 
 def is_reason(text: str) -> bool:

@@ -2,7 +2,8 @@
 
 Entries come in ledger order. One that breaks a rule raises VerificationFailed and changes nothing. Two
 gateways may change the same consent at once: the ledger's order decides, and whatever is written after a
-consent has ended leaves it ended.
+consent has ended leaves it ended. A consent whose key was destroyed is not there, and what was written
+about it later is passed over.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from gateway.consents.entries import (
     CHANGE,
     GRANT,
     REVOKE,
+    Erased,
+    Erasure,
     OpenedEntry,
     failed,
     previous_place,
@@ -20,13 +23,14 @@ from gateway.consents.entries import (
     read_stop,
     ref,
 )
+from gateway.core.canon import b64url
 from gateway.core.consent.document import ParseScope
 from gateway.core.consent.rule import Consent, State
 from gateway.core.values import ConsentRef
 
 
 class Registry:
-    """Filled and read by one thread. `mark` is the index of the last entry applied, -1 before the first."""
+    """Filled and read by one thread. `mark` is the index of the last entry taken in, -1 before the first."""
 
     def __init__(self, parse_scope: ParseScope) -> None:
         self.mark = -1
@@ -36,6 +40,7 @@ class Registry:
         self._holder: dict[int, ConsentRef] = {}
         self._named: dict[str, set[str]] = {}
         self._live: dict[str, tuple[Consent, ...]] = {}
+        self._erased: dict[int, str] = {}
 
     def live(self, patient: str) -> tuple[Consent, ...]:
         """The patient's consents that are neither withdrawn nor superseded, oldest first.
@@ -71,9 +76,22 @@ class Registry:
         changes = {GRANT: self._granted, CHANGE: self._changed, REVOKE: self._revoked}
         if entry.kind not in changes:
             raise failed(entry, "it is not about a consent")
+        if entry.kind != GRANT and self._is_of_erased(entry):
+            self.skip(Erased(entry.index, entry.leaf_hash))
+            return
         for consent in changes[entry.kind](entry):
             self._put(consent)
         self.mark = entry.index
+
+    def skip(self, entry: Erased | Erasure) -> None:
+        """Pass over an entry that says nothing any more. The consent that it held is forgotten, if it was
+        taken in before its key was destroyed."""
+        if isinstance(entry, Erased):
+            held = self._holder.get(entry.index)
+            if held is not None:
+                self._forget(self._consents[held.id])
+            self._erased[entry.index] = b64url(entry.leaf_hash)
+        self.mark = max(self.mark, entry.index)
 
     # --- What an entry changes ---------------------------------------------------------------------
 
@@ -105,11 +123,17 @@ class Registry:
         ended = []
         for consent_id in sorted(by.supersedes):
             consent = self._consents.get(consent_id)
+            if consent is None and self._erased:
+                continue  # it may have been one of those that were erased
             if consent is None or consent.patient != by.patient:
                 raise failed(entry, "it supersedes a consent that the patient never gave")
             if consent.state is not State.SUPERSEDED:
                 ended.append(replace(consent, state=State.SUPERSEDED, ended=ref(consent.id, entry)))
         return ended
+
+    def _is_of_erased(self, entry: OpenedEntry) -> bool:
+        index, leaf_hash = previous_place(entry)
+        return index in self._erased and self._erased[index] == leaf_hash
 
     def _previous(self, entry: OpenedEntry) -> Consent:
         index, leaf_hash = previous_place(entry)
@@ -120,16 +144,29 @@ class Registry:
 
     # --- State -------------------------------------------------------------------------------------
 
+    def _forget(self, consent: Consent) -> None:
+        """Drop the consent; its other entries are under the same key, or followed this one."""
+        del self._consents[consent.id]
+        left = tuple(other for other in self._of_patient[consent.patient] if other != consent.id)
+        self._of_patient[consent.patient] = left
+        for held in consent.refs:
+            self._erased[held.entry] = self._holder.pop(held.entry).hash
+        self._unname(consent)
+
     def _put(self, consent: Consent) -> None:
         before = self._consents.get(consent.id)
         if before is None:
             self._of_patient[consent.patient] = (*self._of_patient.get(consent.patient, ()), consent.id)
         else:
-            for identity in before.grantees:
-                self._named.get(identity, set()).discard(consent.id)
+            self._unname(before)
         self._consents[consent.id] = consent
         self._holder.update((held.entry, held) for held in consent.refs)
         self._live.pop(consent.patient, None)
         if consent.state is State.LIVE:
             for identity in consent.grantees:
                 self._named.setdefault(identity, set()).add(consent.id)
+
+    def _unname(self, consent: Consent) -> None:
+        self._live.pop(consent.patient, None)
+        for identity in consent.grantees:
+            self._named.get(identity, set()).discard(consent.id)

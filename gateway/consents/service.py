@@ -17,7 +17,7 @@ from gateway.core.canon import MAX_SAFE_INT, Json, b64url
 from gateway.core.consent.document import ParseScope
 from gateway.core.consent.evaluate import Asker, bind
 from gateway.core.consent.labels import LABELS
-from gateway.core.consent.rule import Consent, Effect, State
+from gateway.core.consent.rule import KINDS, Consent, Effect, State
 from gateway.core.values import ConsentRef
 from gateway.errors import BadRequest, NotFound
 
@@ -143,7 +143,7 @@ def _undoes(standing: Consent, permit: Consent, now_s: int) -> bool:
     ends_s = permit.until_s if permit.until_s is not None else MAX_SAFE_INT
     moments = (max(now_s, permit.from_s or 0), ends_s)
     for moment_s, grantee, purpose in product(moments, match.actors, match.purposes or {_ANY_OTHER_PURPOSE}):
-        asker = Asker(_forms(grantee), purposes=(purpose,))
+        asker = Asker(_forms(grantee), known=KINDS, purposes=(purpose,))
         bound = bind(lambda _: (standing,), asker, moment_s, None)
         if not all(
             bound.barred(permit.patient, scope.type, operation, within)

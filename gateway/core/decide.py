@@ -18,11 +18,18 @@ from typing import Final, Protocol
 
 from gateway import errors
 from gateway.core import canon
-from gateway.core.consent.evaluate import Asker, bind
-from gateway.core.consent.rule import Consent, State
+from gateway.core.consent.evaluate import Asker, Because, Reason, bind
+from gateway.core.consent.rule import (
+    CLIENT,
+    ORGANIZATION,
+    PRACTITIONER,
+    Consent,
+    State,
+    client_identities,
+)
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
-from gateway.core.fhir.mentions import PEOPLE
+from gateway.core.fhir.references import PEOPLE
 from gateway.core.fhir.release import Cursor
 from gateway.core.judge import Judge
 from gateway.core.plan import Deny, Permit, Plan
@@ -139,9 +146,14 @@ def _refusal(request: FhirRequest, judge: Judge, grants: tuple[Scope, ...], toke
         denial = _foreign(term, kind, judge, patient_only=all(s.level == "patient" for s in grants))
         if denial is not None:
             return denial
-    if not any(judge.bound.may_permit(patient, kind, operation) for patient in sorted(judge.patients)):
-        return Deny(errors.Forbidden(f"No consent in force covers {kind} for this token."), "no_consent")
-    return None
+    patients = sorted(judge.patients)
+    if any(judge.bound.may_permit(patient, kind, operation) for patient in patients):
+        return None
+    refusal = errors.Forbidden(f"No consent in force covers {kind} for this token.")
+    if not patients:
+        return Deny(refusal, str(Reason.NO_CONSENT))
+    short = judge.bound.why_not(token.patient or patients[0], kind, operation)
+    return Deny(refusal, str(short.reason), short.because)
 
 
 def _foreign(term: Term, kind: str, judge: Judge, *, patient_only: bool) -> Deny | None:
@@ -174,7 +186,10 @@ def _bound_consents(token: Token, consents: ConsentView) -> frozenset[str] | Den
     standing = frozenset(ref.id for ref in token.consents if _stands(ref, consents))
     own = token.fhir_user is not None and token.fhir_user.type == "Patient"
     if token.consents and not standing and not own:
-        return Deny(errors.Forbidden("The consent this token is bound to is not in force."), "withdrawn")
+        named = [known for ref in token.consents if (known := consents.get(ref.id)) is not None]
+        because = tuple(Because(consent.id, consent.entry, consent.root.path) for consent in named)
+        refusal = errors.Forbidden("The consent this token is bound to is not in force.")
+        return Deny(refusal, "withdrawn", because)
     return standing
 
 
@@ -198,15 +213,19 @@ def _patients(
 
 
 def _asker(token: Token) -> Asker:
-    identities = {f"client:{token.client}", f"client:{token.client}@{token.issuer}"}
+    identities, known = set(client_identities(token.client, token.issuer)), {CLIENT}
     user = token.fhir_user
+    # A PractitionerRole or Person may stand for any practitioner; a patient or relative is none.
+    if user is not None and user.type in ("Practitioner", "Patient", "RelatedPerson"):
+        known.add(PRACTITIONER)
     if user is not None and user.type == "Practitioner":
-        identities.add(f"practitioner:{user.id}")
+        identities.add(f"{PRACTITIONER}:{user.id}")
     if token.organization is not None:
-        identities.add(f"organization:{token.organization.id}")
+        known.add(ORGANIZATION)
+        identities.add(f"{ORGANIZATION}:{token.organization.id}")
     return Asker(
         identities=frozenset(identities),
-        known=user is not None or token.organization is not None,
+        known=frozenset(known),
         self_patient=user.id if user is not None and user.type == "Patient" else None,
         purposes=token.purposes,
     )

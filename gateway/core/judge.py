@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.core.consent.evaluate import Because, Bound, Permitted, ResourceFacts
+from gateway.core.consent.evaluate import Because, Bound, Permitted, Reason, ResourceFacts
 from gateway.core.fhir import match
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.codec import Tree
+from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.release import Content
 from gateway.core.values import Ref, Scope, Term
@@ -56,6 +57,12 @@ class Judge:
         """Whether the token could get at the resource at all, by reading or by searching."""
         by_reading = self.judge(facts, content, "r")
         return by_reading if by_reading.visible else self.judge(facts, content, "s")
+
+    def stays(self, facts: Facts, inner: Inner) -> bool:
+        """Whether a contained record may stay in its container: it travels with it, whatever the scopes,
+        unless a consent forbids records of its type or labels."""
+        verdict = self.bound.judge(ResourceFacts(inner.type, inner.labels, facts.owners), self.operation)
+        return isinstance(verdict, Permitted) or verdict.reason is not Reason.DENIED
 
     def judge(self, facts: Facts, content: Content, operation: str) -> Judgement:
         """The judgement for one operation. Records that no rule looks into share one per kind of record."""
@@ -101,10 +108,10 @@ class Judge:
         )
 
     def _holds_all(self, constraints: tuple[Term, ...], content: Content) -> bool:
-        return not constraints or all(self._holds(term, content) for term in constraints)
+        return not constraints or all(self._holds(term, content) is True for term in constraints)
 
-    def _holds(self, term: Term, content: Content) -> bool:
-        return match.satisfies(self.catalogue, content(), term, self.bases.both)
+    def _holds(self, term: Term, content: Content) -> bool | None:
+        return match.tells(self.catalogue, content(), term, self.bases.both)
 
     def _shared(self, facts: Facts, content: Content, operation: str) -> Judgement:
         """Directory records belong to no patient: the consents of any one that cover it open it."""

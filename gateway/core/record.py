@@ -48,9 +48,10 @@ class Occasion:
         return facts
 
     @property
-    def bearer(self) -> str:
-        """The token that was shown, by its digest: it tells the issuer apart from every other."""
-        return f"sha256:{self.token.digest.hex()}"
+    def bearer(self) -> Json:
+        """The token that was shown: the entry of its issue, or the digest of another issuer's."""
+        issued = self.token.issued
+        return [*issued] if issued is not None else f"sha256:{self.token.digest.hex()}"
 
 
 @dataclass(frozen=True, slots=True)

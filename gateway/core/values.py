@@ -138,6 +138,7 @@ class Token:
 
     `consents` is None when the token names none and its issuer is bound by look-up.
     `context` are the scopes that grant no type (`launch/patient`, `openid`, `fhirUser`, ...).
+    `issued` is the index and leaf hash of the entry of its issue, for a token of our own.
     `digest` is SHA-256 of the compact token.
     """
 
@@ -156,6 +157,7 @@ class Token:
     role: str | None = None
     organization: Ref | None = None
     consents: tuple[ConsentRef, ...] | None = None
+    issued: tuple[int, str] | None = None
     digest: bytes = b""
 
 

@@ -17,6 +17,7 @@ from gateway.core.tlog.receipt import TlogProof
 from gateway.core.tlog.tiles import TILE_WIDTH, TilePath, encode_bundle, hash_reader, partial_width
 from gateway.core.tlog.tree import HASH_BYTES
 from gateway.errors import LedgerUnavailable, NotFound
+from gateway.ledger.integrity import check_rows, held_to_tiles
 from gateway.ledger.store import Head, StoredEntry, StoreReader
 
 # A checkpoint follows an entry within a second; another process may publish it, so it is looked for.
@@ -53,6 +54,7 @@ class LedgerView:
     def __init__(self, origin: str, reader: StoreReader) -> None:
         self.origin = origin
         self.reader = reader
+        self._checked = 0  # rows below this index were held to their leaves
 
     def head(self) -> Head:
         """The committed head, which may be newer than the last checkpoint."""
@@ -80,8 +82,13 @@ class LedgerView:
         return read_body(self.reader, wanted)
 
     def entries_of(self, kinds: frozenset[str], after: int) -> Iterator[StoredEntry]:
-        """Entries of `kinds` with an index above `after` (-1: all), oldest first."""
-        return self.reader.entries_of(kinds, after)
+        """Entries of `kinds` with an index above `after` (-1: all), oldest first.
+
+        Every row that came since the last call is looked at before, so that no damage beside the leaves
+        hides one. Raises VerificationFailed naming it.
+        """
+        self._checked = check_rows(self.reader, self._checked).head.size
+        return held_to_tiles(self.reader, self.reader.entries_of(kinds, after))
 
     async def proof(self, index: int) -> bytes:
         """The C2SP tlog-proof of the entry, against the first published checkpoint that covers it.

@@ -21,6 +21,7 @@ from gateway.ledger.signing import verify_ed25519
 from gateway.ledger.sqlite import WriterRunning
 from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.ledger.store import EntryRefused, SealedEntry
+from gateway.ledger.under_way import UnderWay
 
 ANSWER_WITHIN_S = 10.0
 _TRIES = 2
@@ -30,10 +31,14 @@ _LOOK_AGAIN_S = 0.05
 
 
 class RemoteLedger(LedgerView):
-    """Appends to the ledger file `path` through its writer. Belongs to one event loop."""
+    """Appends to the ledger file `path` through its writer, which is told what is `under_way` here.
+
+    Belongs to one event loop.
+    """
 
     def __init__(self, origin: str, path: Path) -> None:
         super().__init__(origin, SqliteReader(path))
+        self.under_way = UnderWay()
         self._path = path
         self._connecting = asyncio.Lock()
         self._connection: _Connection | None = None
@@ -45,7 +50,7 @@ class RemoteLedger(LedgerView):
             try:
                 connection = await self.connect()
                 async with asyncio.timeout(ANSWER_WITHIN_S):
-                    return receipts(self.origin, batch, await connection.append(batch))
+                    return receipts(self.origin, batch, await connection.append(batch, self.under_way()))
             except (OSError, EOFError, TimeoutError) as failed:
                 lost = failed
         raise LedgerUnavailable from lost
@@ -74,7 +79,7 @@ class _Connection:
         self._waiting: dict[int, asyncio.Future[list[int]]] = {}
         self._listener = asyncio.create_task(self._listen(reader))
 
-    async def append(self, batch: Sequence[SealedEntry]) -> list[int]:
+    async def append(self, batch: Sequence[SealedEntry], under_way: int) -> list[int]:
         """The indexes; raises EOFError when the connection is lost before the answer."""
         if self.lost:
             raise EOFError
@@ -82,7 +87,7 @@ class _Connection:
         answer: asyncio.Future[list[int]]
         answer = self._waiting[id_] = asyncio.get_running_loop().create_future()
         try:
-            self._writer.write(wire.encode(wire.Append(id_, list(batch))))
+            self._writer.write(wire.encode(wire.Append(id_, list(batch), under_way)))
             return await answer
         finally:
             del self._waiting[id_]

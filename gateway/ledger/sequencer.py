@@ -1,9 +1,10 @@
 """The sequencer: one thread that gives every entry its index, in groups, each one durable commit.
 
-What waits while a commit syncs makes up the next group. When several more requests are under way the
-group waits GATHER_S for them at most, as a commit costs much and one entry more in it little; otherwise
-the disk alone sets the pace. A future is resolved only after its entries are durable; any failure fails every waiter of the group,
-whose retry under the same nonces is safe. The same thread publishes checkpoints between groups.
+What waits while a commit syncs makes up the next group. When several more requests are under way, the
+group waits for them, GATHER_S at most: a commit costs much, one entry more in it little. Otherwise the
+disk alone sets the pace. A future is resolved only after its entries are durable; any failure fails
+every waiter of the group, whose retry under the same nonces is safe. The same thread publishes
+checkpoints between groups.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +31,7 @@ IDLE_AFTER_S = 0.25
 GATHER_S = 0.001
 WORTH_GATHERING = 4
 """Fewer requests under way than that, besides those that wait already, are not waited for."""
+_NOT_GATHERING = sys.maxsize
 
 log = logging.getLogger(__name__)
 _Result = list[int] | Exception
@@ -62,7 +65,7 @@ class Sequencer:
         self._under_way = under_way
         self._waiting: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
         self._left_over: _Waiter | None = None
-        self._wanted: int | None = None
+        self._wanted = _NOT_GATHERING
         self._enough = threading.Event()
         self._closing = self._ended = False
         self._publish_after_s = 0.0
@@ -84,7 +87,7 @@ class Sequencer:
             future.set_exception(LedgerUnavailable("The ledger is closing; nothing was recorded."))
         else:
             self._waiting.put(_Waiter(batch, loop, future))
-            if self._wanted is not None and self._waiting.qsize() >= self._wanted:
+            if self._waiting.qsize() >= self._wanted:
                 self._enough.set()
             if self._ended:
                 self._turn_away()
@@ -134,12 +137,14 @@ class Sequencer:
     def _gather(self) -> None:
         """Let those under way come into the group of the one just taken, if they are worth the wait."""
         wanted = self._under_way() - 1
-        if wanted - self._waiting.qsize() < WORTH_GATHERING or self._closing:
+        if wanted - self._waiting.qsize() < WORTH_GATHERING:
             return
         self._enough.clear()
         self._wanted = min(wanted, MAX_GROUP_ENTRIES)
-        self._enough.wait(GATHER_S)
-        self._wanted = None
+        # Who came before this line may not have seen it, and so did not say that it is enough.
+        if self._waiting.qsize() < self._wanted and not self._closing:
+            self._enough.wait(GATHER_S)
+        self._wanted = _NOT_GATHERING
 
     def _fill(self, group: list[_Waiter]) -> list[_Waiter]:
         entries, size = _weight(group[0].batch)

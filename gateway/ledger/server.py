@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import LedgerUnavailable
@@ -23,13 +24,23 @@ _AFTER_FAILURE_S = 0.1
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class _Client:
+    """A connection: its batches not answered yet, and the requests it last said to have under way."""
+
+    stream: asyncio.StreamWriter
+    unanswered: int = 0
+    under_way: int = 0
+
+
 class LedgerServer:
     """Serves `ledger`, whose file is `path`, from `start` to `close`."""
 
     def __init__(self, ledger: Ledger, path: Path) -> None:
         self._ledger = ledger
         self._path = path
-        self._clients: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        ledger.under_way.add(self._under_way)
+        self._clients: dict[asyncio.Task[None], _Client] = {}
 
     async def start(self) -> None:
         """Listen. The lock on the ledger is ours, so a socket that is there belongs to no one."""
@@ -44,11 +55,11 @@ class LedgerServer:
         self._listener.close()
         wire.remove_address(self._path, self._address)
         clients = dict(self._clients)
-        for client in clients:
-            client.cancel()
+        for serving in clients:
+            serving.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-        for writer in clients.values():
-            await _hang_up(writer)  # a client that was cancelled before its first step did not
+        for client in clients.values():
+            await _hang_up(client.stream)  # a client that was cancelled before its first step did not
 
     async def _accept(self) -> None:
         while True:
@@ -59,30 +70,39 @@ class LedgerServer:
                 log.exception("a connection to the ledger's writer could not be accepted")
                 await asyncio.sleep(_AFTER_FAILURE_S)
                 continue
-            client = asyncio.create_task(self._serve(reader, writer))
-            self._clients[client] = writer
-            client.add_done_callback(self._clients.pop)
+            client = _Client(writer)
+            serving = asyncio.create_task(self._serve(reader, client))
+            self._clients[serving] = client
+            serving.add_done_callback(self._clients.pop)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _under_way(self) -> int:
+        # Called from the sequencer's thread. A client that waits for nothing has told what is over.
+        return sum([client.under_way for client in list(self._clients.values()) if client.unanswered])
+
+    async def _serve(self, reader: asyncio.StreamReader, client: _Client) -> None:
         try:
             async with asyncio.TaskGroup() as appends:
                 # The end of the stream, or a peer that speaks something else: hang up.
                 with contextlib.suppress(EOFError, ValueError, OSError):
                     while True:
                         request = await wire.read_append(reader)
-                        appends.create_task(self._append(request, writer))
+                        appends.create_task(self._append(request, client))
         finally:
-            await _hang_up(writer)
+            await _hang_up(client.stream)
 
-    async def _append(self, request: wire.Append, writer: asyncio.StreamWriter) -> None:
+    async def _append(self, request: wire.Append, client: _Client) -> None:
         answer: wire.Answer
+        client.unanswered += 1
+        client.under_way = request.under_way
         try:
             done = await self._ledger.append(request.entries)
             answer = wire.Appended(request.id, [receipt.index for receipt in done])
         except LedgerUnavailable as failed:
             answer = wire.Failed(request.id, isinstance(failed, EntryRefused), failed.text)
-        if not writer.is_closing():
-            writer.write(wire.encode(answer))
+        finally:
+            client.unanswered -= 1
+        if not client.stream.is_closing():
+            client.stream.write(wire.encode(answer))
 
 
 async def _hang_up(writer: asyncio.StreamWriter) -> None:

@@ -21,7 +21,8 @@ from gateway.core.tlog.tree import EMPTY_ROOT
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.edge import RightEdge
 from gateway.ledger.numbering import MAX_SKEW_S, REMEMBERED_S, RecentNonces, number
-from gateway.ledger.sqlite_reader import STATE_FILTER, fetch, named_failure, read_head, read_tile
+from gateway.ledger.sqlite_reader import fetch, named_failure, read_head, read_tile
+from gateway.ledger.sqlite_schema import SCHEMA
 from gateway.ledger.store import MARK_KINDS, Batch, Committed, Head, SealedEntry
 
 T = TypeVar("T")
@@ -29,17 +30,6 @@ T = TypeVar("T")
 # Pages of write-ahead log after which a commit also moves them into the file, when there is no idle time.
 WAL_PAGES = 1000
 PAGE_BYTES = 8192  # some sidecars to a page
-SCHEMA = f"""
-    CREATE TABLE entry(idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, at_s INTEGER NOT NULL,
-        nonce BLOB NOT NULL, leaf BLOB NOT NULL);
-    CREATE INDEX entry_state ON entry(idx) WHERE {STATE_FILTER};
-    CREATE TABLE sidecar(idx INTEGER PRIMARY KEY, key_id BLOB NOT NULL, data BLOB NOT NULL);
-    CREATE TABLE tile(level INTEGER, n INTEGER, data BLOB NOT NULL, PRIMARY KEY(level, n)) WITHOUT ROWID;
-    CREATE TABLE head(one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL, root BLOB NOT NULL,
-        frontier BLOB NOT NULL, mark INTEGER NOT NULL);
-    CREATE TABLE checkpoint(size INTEGER PRIMARY KEY, note BLOB NOT NULL);
-    PRAGMA application_id = 1129271876;
-"""
 # Rows per INSERT: each statement lets other threads run once, so a group takes few of them.
 _ROWS = (64, 8, 1)
 

@@ -16,9 +16,18 @@ import apsw
 
 from gateway.core.tlog.tiles import split_hashes
 from gateway.errors import LedgerUnavailable
-from gateway.ledger.store import STATE_KINDS, Head, StoredEntry, StoredSidecar
+from gateway.ledger.sqlite_schema import STATE_FILTER, foreign_part
+from gateway.ledger.store import STATE_KINDS, Head, Rows, StoredEntry, StoredSidecar
 
-STATE_FILTER = f"kind IN ({', '.join(repr(kind) for kind in sorted(STATE_KINDS))})"
+# The kind beside a leaf is text, and the one in it. A well-formed leaf has this in no other place.
+_AS_IN_LEAF = """typeof(kind) = 'text' AND instr(leaf, CAST('","t":"' || kind || '","ts":' AS BLOB)) > 0"""
+_COUNTED = f"""SELECT count(*), COALESCE(max(idx), -1), min(CASE WHEN {_AS_IN_LEAF} THEN NULL ELSE idx END)
+    FROM entry NOT INDEXED WHERE idx >= :start"""  # noqa: S608
+_STATE = f"""SELECT idx, kind FROM entry NOT INDEXED
+    WHERE idx >= :start AND {STATE_FILTER} ORDER BY idx"""  # noqa: S608
+_INDEXED = f"""SELECT idx FROM entry INDEXED BY entry_state
+    WHERE idx >= :start AND {STATE_FILTER} ORDER BY idx"""  # noqa: S608
+_LOWEST = -(2**63)
 _PAGE = 1000  # entries read at once while a caller walks through them
 
 
@@ -85,10 +94,45 @@ class SqliteReader:
         rows = self._rows("SELECT key_id, data FROM sidecar WHERE idx = ?", index)
         return StoredSidecar(*rows[0]) if rows else None
 
+    def sidecars(self, start: int, stop: int) -> list[StoredSidecar | None]:
+        query = "SELECT idx, key_id, data FROM sidecar WHERE idx >= ? AND idx < ?"
+        found = {index: StoredSidecar(key_id, data) for index, key_id, data in self._rows(query, start, stop)}
+        return [found.get(index) for index in range(start, stop)]
+
     def checkpoint(self) -> bytes | None:
         """The signed checkpoint of the largest published head."""
         rows = self._rows("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
         return rows[0][0] if rows else None
+
+    def checkpoints(self) -> Iterator[tuple[int, bytes]]:
+        """(size, note) of every published checkpoint, smallest first."""
+        query = f"SELECT size, note FROM checkpoint WHERE size > ? ORDER BY size LIMIT {_PAGE}"  # noqa: S608
+        after = -1
+        while page := self._rows(query, after):
+            yield from page
+            after = page[-1][0]
+
+    def rows(self, start: int) -> Rows:
+        """About half a second for a million rows; from 0 on, rows below 0 are counted too."""
+        values = {"start": start or _LOWEST}
+        with self._reading(), self._db:
+            head = read_head(self._db)
+            [(count, last, misnamed)] = self._db.execute(_COUNTED, values)
+            state: list[Any] = self._db.execute(_STATE, values).fetchall()
+            indexed = [index for (index,) in self._db.execute(_INDEXED, values)]
+        return Rows(head, start, count, last, misnamed, state, indexed)
+
+    def foreign_part(self) -> str | None:
+        with self._reading():
+            return foreign_part(self._db)
+
+    def damage(self) -> str | None:
+        with self._reading():
+            try:
+                said = self._db.execute("PRAGMA integrity_check(1)").fetchall()
+            except (apsw.CorruptError, apsw.NotADBError) as wrong:
+                return str(wrong)
+        return None if said == [("ok",)] else " ".join(str(said[0][0]).split())
 
     def close(self) -> None:
         with self._lock:

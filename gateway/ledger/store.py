@@ -72,6 +72,23 @@ class StoredSidecar:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What all rows from index `start` on say, read in one committed state and by no index.
+
+    `count` of them, the last at `last` (-1: none). `misnamed` is the first whose kind is not the one in
+    its leaf. `state` has those of STATE_KINDS as (index, kind), `indexed` what the index of them names.
+    """
+
+    head: Head
+    start: int
+    count: int
+    last: int
+    misnamed: int | None
+    state: list[tuple[int, str]]
+    indexed: list[int]
+
+
 class StoreReader(Protocol):
     """Reading what is committed, from any process. Raises LedgerUnavailable if the store cannot be read."""
 
@@ -93,7 +110,25 @@ class StoreReader(Protocol):
 
     def sidecar(self, index: int) -> StoredSidecar | None: ...
 
+    def sidecars(self, start: int, stop: int) -> list[StoredSidecar | None]:
+        """As `sidecar`, for the entries start..stop-1."""
+        ...
+
     def checkpoint(self) -> bytes | None: ...
+
+    def checkpoints(self) -> Iterator[tuple[int, bytes]]:
+        """(size, note) of every checkpoint that was published, smallest first."""
+        ...
+
+    def rows(self, start: int) -> Rows: ...
+
+    def foreign_part(self) -> str | None:
+        """What the database has beside a ledger's tables, or lacks of them; None if it is as it was made."""
+        ...
+
+    def damage(self) -> str | None:
+        """What is wrong by the database's own check of its pages; None if nothing is. Reads all of it."""
+        ...
 
     def close(self) -> None: ...
 

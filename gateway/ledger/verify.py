@@ -1,14 +1,19 @@
 """Verify a whole ledger: the database of this machine, or the copy that any server shows.
 
 `verify_log` takes nothing on trust but public keys: it derives tiles and root anew from the entries
-(`core.tlog.audit`). `verify_store` adds what only the database has: the head row, the columns beside
-each leaf, the sidecars' presence. A finding is VerificationFailed and names the place.
+(`core.tlog.audit`). `verify_store` adds what only the database has: its pages, the columns beside each
+leaf, the head row, every checkpoint and, with the keys, every sidecar (`integrity`, `recorder`). A finding
+is VerificationFailed and names the place, the first there is.
 """
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.core.tlog.audit import CheckEntries, audit_log, entries_in_bundles, signature_check
@@ -20,9 +25,14 @@ from gateway.core.tlog.tiles import TILE_WIDTH, TilePath, tile_at
 from gateway.core.tlog.tree import HASH_BYTES
 from gateway.errors import VerificationFailed
 from gateway.ledger.edge import RightEdge
+from gateway.ledger.integrity import check_checkpoints, check_pages, check_rows, check_schema
 from gateway.ledger.reading import Receipt, read_body
+from gateway.ledger.recorder import LedgerReader
 from gateway.ledger.signing import verify_ed25519
 from gateway.ledger.store import StoreReader
+
+ROWS_AHEAD = 8
+"""How many rows of entries for each processor wait for their signatures to be checked."""
 
 Progress = Callable[[int, int], None]
 """(entries verified, entries in all)."""
@@ -46,6 +56,7 @@ class Verified:
     published: int
     kinds: Mapping[str, int]
     signatures_checked: bool
+    sidecars_checked: bool = False
 
 
 class LogSource(Protocol):
@@ -111,24 +122,30 @@ def verify_log(
     source: LogSource,
     keys: PublicKeys,
     *,
-    saved_head: bytes | None = None,
+    saved_heads: Sequence[bytes] = (),
     receipt: Receipt | None = None,
     progress: Progress | None = None,
 ) -> Verified:
-    """Verify the log under its published checkpoint; `saved_head` is one seen earlier (signed note)."""
+    """Verify the log under its published checkpoint; `saved_heads` were seen earlier (signed notes)."""
     published = _open(source.checkpoint(), keys)
-    return _verify(source, keys, published, published, saved_head, receipt, progress, None)
+    return _verify(source, keys, published, published, saved_heads, receipt, progress, None)
 
 
 def verify_store(
     reader: StoreReader,
     keys: PublicKeys,
     *,
-    saved_head: bytes | None = None,
+    saved_heads: Sequence[bytes] = (),
     receipt: Receipt | None = None,
     progress: Progress | None = None,
+    opener: LedgerReader | None = None,
 ) -> Verified:
-    """Verify a database up to its committed head, of which the published checkpoint is a beginning."""
+    """Verify a database up to its committed head, of which the published checkpoint is a beginning.
+
+    Sidecars are opened if `opener` has the keys; else it is only seen that they are there.
+    """
+    check_schema(reader)
+    check_pages(reader)
     source = StoreSource(reader)
     published = _open(source.checkpoint(), keys)
     head = reader.head()  # after the checkpoint: a writer may be at work, and publishes what it has committed
@@ -137,12 +154,13 @@ def verify_store(
             f"checkpoint: {published.size} entries were published, the head says {head.size}"
         )
     target = Checkpoint(published.origin, head.size, head.root)
-    verified = _verify(source, keys, target, published, saved_head, receipt, progress, _columns(reader))
-    if reader.entry(head.size) is not None and reader.head() == head:
-        raise VerificationFailed(f"entry {head.size}: the head does not cover it")
+    check_beside = _all_of(_columns(reader), None if opener is None else opener.check)
+    verified = _verify(source, keys, target, published, saved_heads, receipt, progress, check_beside)
+    check_rows(reader)
     if RightEdge.from_tiles(head.size, reader.tile).hashes != head.hashes:
         raise VerificationFailed("head: its frontier does not follow from the entries")
-    return verified
+    check_checkpoints(reader, keys.log, head.size)
+    return replace(verified, sidecars_checked=opener is not None)
 
 
 def verify_receipt(receipt: Receipt, proof: bytes, keys: PublicKeys) -> Checkpoint:
@@ -160,7 +178,7 @@ def verify_receipt(receipt: Receipt, proof: bytes, keys: PublicKeys) -> Checkpoi
 
 
 def head_text(source: LogSource, keys: PublicKeys) -> str:
-    """The signed head, verified, as text to keep: give it to a later verification as `saved_head`."""
+    """The signed head, verified, as text to keep: give it to a later verification as a saved head."""
     note = source.checkpoint()
     _open(note, keys)
     return note.decode()
@@ -171,22 +189,23 @@ def _verify(
     keys: PublicKeys,
     target: Checkpoint,
     published: Checkpoint,
-    saved_head: bytes | None,
+    saved_heads: Sequence[bytes],
     receipt: Receipt | None,
     progress: Progress | None,
     check_columns: CheckEntries | None,
 ) -> Verified:
-    audit = audit_log(
-        target,
-        source.entries(target.size),
-        source.tile,
-        saved=published,
-        check_entries=_all_of(check_columns, _signatures(keys)),
-        on_progress=None if progress is None else lambda done: progress(done, target.size),
-    )
+    with _signatures(keys.gateways) as check_signatures:
+        audit = audit_log(
+            target,
+            source.entries(target.size),
+            source.tile,
+            saved=published,
+            check_entries=_all_of(check_columns, check_signatures),
+            on_progress=None if progress is None else lambda done: progress(done, target.size),
+        )
     # From here the tiles are known to be those of the entries.
-    if saved_head is not None:
-        _check_beginning(source, target, _open(saved_head, keys))
+    for saved in saved_heads:
+        _check_beginning(source, target, _open(saved, keys))
     if receipt is not None:
         _check_receipt(source, target, receipt)
     return Verified(target.origin, target.size, target.root, published.size, audit.kinds, bool(keys.gateways))
@@ -196,8 +215,36 @@ def _open(note: bytes, keys: PublicKeys) -> Checkpoint:
     return open_checkpoint(note, [keys.log], verify_ed25519)[0]
 
 
-def _signatures(keys: PublicKeys) -> CheckEntries | None:
-    return signature_check(keys.gateways, verify_ed25519) if keys.gateways else None
+@contextmanager
+def _signatures(gateways: Sequence[VerifierKey]) -> Iterator[CheckEntries | None]:
+    """A check of signatures on all processors, which is behind until the end of the context.
+
+    Threads are enough: the interpreter is free while a signature is checked, and little else is done.
+    """
+    if not gateways:
+        yield None
+        return
+    check_row = signature_check(gateways, verify_ed25519)
+    rows: deque[Future[None]] = deque()
+    processors = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(processors, thread_name_prefix="ledger-verify")
+
+    def wait_for(left: int) -> None:
+        while len(rows) > left:
+            rows[0].result()  # a row with a finding stays the first, whatever comes up after it
+            rows.popleft()
+
+    def check(first: int, entries: Sequence[Entry]) -> None:
+        rows.append(pool.submit(check_row, first, entries))
+        wait_for(ROWS_AHEAD * processors)
+
+    try:
+        yield check
+    finally:
+        try:
+            wait_for(0)  # also when something was found further on: the first finding is the one to name
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _all_of(*checks: CheckEntries | None) -> CheckEntries:

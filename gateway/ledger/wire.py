@@ -20,10 +20,14 @@ _MAX_PATH_BYTES = 107
 
 
 class Append(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Append `entries` as one batch. `id` comes back with the answer; answers come in any order."""
+    """Append `entries` as one batch. `id` comes back with the answer; answers come in any order.
+
+    `under_way` is how many requests the sender has that may append, this one among them.
+    """
 
     id: int
     entries: list[SealedEntry]
+    under_way: int = 0
 
 
 class Appended(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):

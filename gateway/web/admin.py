@@ -14,8 +14,10 @@ access token opens nothing here, and the operator's secret opens no FHIR address
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from dataclasses import fields
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -30,25 +32,17 @@ from gateway.consents.view import consent_json, ref_json
 from gateway.core.fhir import codec
 from gateway.tokens.bearer import bearer_of
 from gateway.web.guard import read_body
+from gateway.web.notes import Notes
 
 MAX_BODY_BYTES = 64 * 1024
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
+# The members of a draft as JSON: lists of texts, dates in RFC 3339. `from` is a word of Python's.
+DRAFT: Final = {field.name.removesuffix("_"): field.name for field in fields(Draft)}
 
-class _DraftBody(msgspec.Struct, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """A draft as JSON: lists of texts, dates in RFC 3339."""
-
-    patient: str
-    grantees: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ()
-    purposes: tuple[str, ...] = ()
-    from_: str | None = None
-    until: str | None = None
-    labels: tuple[str, ...] = ()
-    effect: str = "permit"
-    supersedes: tuple[str, ...] = ()
+log = logging.getLogger("consentry.admin")
 
 
 class _RevokeBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,6 +52,7 @@ class _RevokeBody(msgspec.Struct, forbid_unknown_fields=True):
 
 def admin_routes(service: ConsentService, consents: Follower, secret: str) -> list[Route]:
     """Routes below `/admin`. Each request sees the consents at the ledger head."""
+    notes = Notes(log)
 
     async def grant(request: Request) -> Response:
         return _reply(ref_json(await service.grant(await _draft(request))), 201)
@@ -86,6 +81,7 @@ def admin_routes(service: ConsentService, consents: Follower, secret: str) -> li
                 consents.at_head()
                 return await handler(request)
             except errors.ConsentryError as error:
+                notes.note(error)
                 return _reply({"error": error.text}, error.status)
 
         return handle
@@ -106,17 +102,25 @@ def _authorise(request: Request, secret: str) -> None:
 
 
 async def _draft(request: Request) -> Draft:
-    body = await _body(request, _DraftBody)
-    return Draft(**msgspec.structs.asdict(body))
+    given = await _body(request, dict[str, object])
+    if unknown := sorted(given.keys() - DRAFT):
+        raise errors.BadRequest(f"The body does not fit: a draft has no member {unknown[0]!r}.")
+    return _fitting({DRAFT[name]: value for name, value in given.items()}, Draft)
 
 
 async def _body(request: Request, shape: type[T]) -> T:
     raw = await read_body(request.receive, MAX_BODY_BYTES)
     try:
         codec.parse(raw or b"{}")
-        return msgspec.json.decode(raw or b"{}", type=shape)
-    except codec.CodecError as error:
+        tree = msgspec.json.decode(raw or b"{}")
+    except (codec.CodecError, msgspec.DecodeError) as error:
         raise errors.BadRequest("The body is not JSON.") from error
+    return _fitting(tree, shape)
+
+
+def _fitting(tree: object, shape: type[T]) -> T:
+    try:
+        return msgspec.convert(tree, shape)
     except msgspec.ValidationError as error:
         raise errors.BadRequest(f"The body does not fit: {error}.") from error
 

@@ -7,7 +7,10 @@ release, and what went wrong is for the operator's log alone.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection
+from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from starlette.types import Receive, Scope, Send
 
@@ -16,15 +19,17 @@ from gateway.core.fhir.conditional import http_date
 from gateway.pipeline import Answer, Incoming, Ports, serve
 from gateway.web.guard import guard, read_body
 from gateway.web.metrics import Metrics
+from gateway.web.notes import Notes
 from gateway.web.render import Header, error_headers, outcome, respond
 
-FAILED = "The gateway failed; nothing was released."
+FAILED: Final = "The gateway failed; nothing was released."
+WELL_KNOWN: Final = b"/.well-known/"
 
 log = logging.getLogger("consentry.fhir")
 
 
 class FhirEndpoint:
-    """Serves `ports`' upstream below `base_path`."""
+    """Serves `ports`' upstream below `base_path`. `under_way` counts the requests that are not answered."""
 
     def __init__(
         self,
@@ -38,12 +43,21 @@ class FhirEndpoint:
         self._base = base_path.encode()
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
+        self._notes = Notes(log)
+        self.under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        head = scope["method"] == "HEAD"
+        self.under_way += 1
+        try:
+            await self._respond(scope, receive, send)
+        finally:
+            self.under_way -= 1
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begin, head = time.perf_counter(), scope["method"] == "HEAD"
         encoding = next((v for k, v in scope["headers"] if k == b"accept-encoding"), b"")
         try:
             answer = await self._answer(scope, receive)
@@ -55,7 +69,7 @@ class FhirEndpoint:
             log.exception("a request failed")
             answer = Answer(500, b"", (), error=errors.ConsentryError(FAILED))
             body, headers = self._rendered(answer)
-        self._metrics.count_answer(answer)
+        self._metrics.count_answer(answer, time.perf_counter() - begin)
         await respond(send, answer.status, body, headers, accept_encoding=encoding, head=head)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -63,6 +77,9 @@ class FhirEndpoint:
         path = guarded.path[len(self._base) :]
         if guarded.method == "OPTIONS":
             return Answer(204, b"", ())
+        _check_no_token(guarded.query)
+        if path.startswith(WELL_KNOWN):
+            raise errors.NotFound("There is nothing at this address.")
         body = await read_body(receive, self._max_body_bytes)
         return await serve(
             self._ports,
@@ -72,7 +89,7 @@ class FhirEndpoint:
     def _rendered(self, answer: Answer) -> tuple[bytes, list[Header]]:
         headers = [(b"ledger-entry", str(receipt).encode()) for receipt in answer.receipts]
         if answer.error is not None:
-            _note(answer.error)
+            self._notes.note(answer.error)
             return outcome(answer.error), headers + error_headers(answer.error)
         if answer.tag is not None:
             headers.append((b"etag", f'W/"{answer.tag}"'.encode()))
@@ -83,10 +100,15 @@ class FhirEndpoint:
         return answer.body, headers
 
 
-def _note(error: errors.ConsentryError) -> None:
-    """The operator learns what kind of failure is behind an answer, and never foreign words."""
-    cause = error.__cause__
-    if isinstance(cause, errors.Cause):
-        log.warning("%s: %s", type(error).__name__, cause)
-    elif cause is not None:
-        log.warning("%s: %s", type(error).__name__, type(cause).__qualname__)
+def _check_no_token(query: bytes) -> None:
+    """A token in the address is in every log on the way, so it counts as none (RFC 6750 section 5.3).
+
+    Raises:
+        Unauthenticated: the query has the parameter of RFC 6750 section 2.3, however it is written.
+    """
+    names = (unquote_to_bytes(pair.partition(b"=")[0]) for pair in query.split(b"&"))
+    if b"access_token" in names:
+        raise errors.Unauthenticated(
+            "An access token is taken from the Authorization header, never from the address.",
+            oauth_error=None,
+        )

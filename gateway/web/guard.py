@@ -19,8 +19,9 @@ VERSIONS: Final = ("1.1", "1.0")
 MAX_HEADER_BYTES: Final = 32 * 1024
 MAX_TARGET_BYTES: Final = 8 * 1024
 ONLY_ONCE: Final = frozenset(
-    {b"host", b"authorization", b"content-type", b"content-length", b"content-encoding", b"if-modified-since"}
+    {b"host", b"content-type", b"content-length", b"content-encoding", b"if-modified-since"}
 )
+"""Several `Authorization` headers are no valid token rather than a bad request: `bearer_of` refuses them."""
 READ: Final = frozenset(
     {
         b"accept",
@@ -70,7 +71,7 @@ def guard(scope: Scope, hosts: Collection[bytes]) -> Guarded:
     for name, value in headers:
         found.setdefault(name, []).append(value)
     for name in ONLY_ONCE & found.keys():
-        if len(found[name]) > 1 and name != b"authorization":
+        if len(found[name]) > 1:
             raise errors.BadRequest(f"The header {name.decode()} is there more than once.")
     codings = found.get(b"transfer-encoding", [])
     if codings and b"content-length" in found:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from gateway.bench.appends import WAITERS
 from gateway.bench.command import bench
 from gateway.bench.costs import PAGES
+from gateway.bench.goals import GOALS
 from gateway.bench.requests import CASES, CONNECTIONS
 from gateway.bench.run import NAMES
 
@@ -27,7 +28,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
     assert report["seconds"] > 0
     assert report["machine"]["processor"]
     found: dict[str, Rows] = report["tables"]
-    assert tuple(found) == NAMES
+    assert tuple(found) == ("goals", *NAMES)
     return found
 
 
@@ -69,6 +70,16 @@ def test_filter(tables: dict[str, Rows]) -> None:
         for which in ("new", "seen"):
             speed = row["kilobytes"] / row[f"{which}_ms"]
             assert row[f"{which}_mb_per_second"] == pytest.approx(speed)
+
+
+def test_owners(tables: dict[str, Rows]) -> None:
+    assert [row["resource"] for row in tables["owners"]] == ["a patient", "a result", "a panel"]
+    assert all(row["us"] > 0 for row in tables["owners"])
+
+
+def test_every_goal_has_a_figure(tables: dict[str, Rows]) -> None:
+    assert [row["what"] for row in tables["goals"]] == [goal.what for goal in GOALS]
+    assert {row["met"] for row in tables["goals"]} <= {"yes", "missed"}
 
 
 def test_token(tables: dict[str, Rows]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from gateway.cli.running import first_of, listen, port_of, serving
+from gateway.cli.running import first_of, listen, port_of, serving, stop_signals
 from gateway.cli.workers import workers
 from gateway.errors import ConfigError
 
@@ -50,6 +52,24 @@ async def test_a_worker_that_does_not_start_is_a_plain_error(capfd: pytest.Captu
         async with workers(2, ["serve", "--frobnicate"], listener, asyncio.Event()):
             pytest.fail("they are not up")
     assert "No such option '--frobnicate'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_sets_the_event(number: signal.Signals) -> None:
+    with stop_signals() as stop:
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(stop.wait(), 10)
+
+
+async def test_under_nohup_the_end_of_the_terminal_ends_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.05)
+            assert not stop.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_the_first_to_end_ends_the_wait_and_its_error_is_the_error() -> None:

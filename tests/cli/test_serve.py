@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,61 @@ def test_a_patient_reads_their_own_records_without_consent(house: Place) -> None
         assert read(served, token, "pat-b").status_code == 404
 
 
+def test_the_address_as_json_for_programs(house: Place) -> None:
+    with command("serve", "--config", str(house.config), "--json", until="{") as served:
+        assert json.loads(served.said) == {"url": f"http://127.0.0.1:{house.port}", "fhir": ["/fhir"]}
+        assert httpx.get(f"http://127.0.0.1:{house.port}/healthz", trust_env=False).text == "ok\n"
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+def test_the_parser_is_a_setting(house: Place, parser: str) -> None:
+    """The two differ in how they answer what is no HTTP."""
+    house.config.write_text(house.config.read_text().replace("[server]", f'[server]\nhttp = "{parser}"'))
+    with serve(house), socket.create_connection(("127.0.0.1", house.port), 10) as connection:
+        connection.sendall(b"nonsense\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert (b"Connection: close" in answer) == (parser == "h11"), answer
+
+
+def test_any_worker_tells_the_counts_of_all(
+    house: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, token = granted(house)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    with serve(house, "--workers", "2") as served:
+        for _ in range(6):
+            assert read(served, token).status_code == 200
+            assert read(served, "x").status_code == 401
+        first, _ = children_of(served.process.pid)
+        os.kill(first, signal.SIGKILL)  # what it counted stays counted
+        for _ in range(4):
+            counts = httpx.get(f"{served.url}/metrics", trust_env=False).text
+            assert 'consentry_answers_total{status="200"} 6.0\n' in counts
+            assert "consentry_unauthenticated_total 6.0\n" in counts
+            assert "consentry_answer_seconds_count 12.0\n" in counts
+        assert list((tmp_path / "tmp").glob("consentry-metrics-*"))
+        assert served.end() == 0
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_requests_without_a_valid_token_are_in_the_log(house: Place) -> None:
+    with serve(house) as served:
+        assert read(served, "s3cret.s3cret.s3cret", "pat-secret").status_code == 401
+        for _ in range(12):
+            httpx.get(f"{served.url}/fhir/Patient/pat-secret", trust_env=False)
+        time.sleep(1.2)
+        assert served.end() == 0
+        assert served.process.stderr is not None
+        log = served.process.stderr.read()
+    told = [json.loads(line)["text"] for line in log.splitlines()]
+    assert told[0].startswith("Unauthenticated, invalid_token: The token")
+    assert told[1] == "Unauthenticated, no token: An access token is needed."
+    assert sum(line.startswith("Unauthenticated, ") for line in told) <= 20
+    assert "s3cret" not in log
+    assert "pat-secret" not in log
+
+
 def test_port_0_is_a_free_port(house: Place) -> None:
     _, token = granted(house)
     with serve(house, "--port", "0") as served:
@@ -143,7 +199,9 @@ def test_a_read_that_hangs_does_not_hold_up_the_end(tmp_path: Path, workers: str
             assert isinstance(answer.exception(10), httpx.HTTPError) or answer.result().status_code >= 500
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=["SIGTERM", "Ctrl-C", "terminal closed"]
+)
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_signal_ends_all_processes(house: Place, number: int, workers: str) -> None:
     with serve(house, "--workers", workers) as served:
@@ -173,7 +231,12 @@ def test_a_worker_that_ends_is_started_anew(house: Place) -> None:
         assert not any(map(runs, now))
 
 
-def test_no_worker_outlives_the_process_above(house: Place) -> None:
+def test_no_worker_and_no_count_outlives_the_process_above(
+    house: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     with serve(house, "--workers", "2") as served:
         children = children_of(served.process.pid)
         served.process.kill()
@@ -182,3 +245,4 @@ def test_no_worker_outlives_the_process_above(house: Place) -> None:
         while any(map(runs, children)):
             assert time.monotonic() < deadline
             time.sleep(0.1)
+    assert not list(temporary.iterdir())

@@ -31,6 +31,7 @@ def test_a_token_rests_on_the_newest_entry_of_its_consent(made: Place) -> None:
     claims = claims_of(made.good(*TOKEN, "--consent", granted["id"]).strip())
     now_s = claims.pop("iat")
     jti = claims.pop("jti")
+    index, leaf_hash = claims.pop("token_entry")
     base = f"http://127.0.0.1:{made.port}"
     assert claims == {
         "iss": base,
@@ -44,6 +45,7 @@ def test_a_token_rests_on_the_newest_entry_of_its_consent(made: Place) -> None:
         "exp": now_s + 3600,
     }
     recorded = made.json("ledger", "entry", str(changed["entry"] + 1))
+    assert (index, leaf_hash) == (changed["entry"] + 1, recorded["hash"])
     assert recorded["kind"] == "token.issue"
     assert recorded["facts"] | {"rid": "", "ms": 0, "pol": ""} == {
         "act": "app-1",

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gateway.consents.draft import Draft, read_draft
-from gateway.consents.entries import CHANGE, GRANT, REVOKE, change_facts, grant_facts, revoke_facts
+from gateway.consents.entries import (
+    CHANGE,
+    GRANT,
+    REVOKE,
+    Erased,
+    Erasure,
+    change_facts,
+    grant_facts,
+    revoke_facts,
+)
 from gateway.consents.registry import Registry
 from gateway.core.canon import Json, b64url, canonical, sha256_text
 from gateway.core.consent.rule import Consent, State
@@ -44,6 +53,13 @@ def change(ledger: Ledger, made: Consent, previous: ConsentRef) -> Consent:
 def revoke(ledger: Ledger, before: Consent, *, stop: bool = False) -> Consent:
     append(ledger, REVOKE, before.patient, revoke_facts(before.refs[-1], "patient-request", stop=stop), {})
     return _taken(ledger, before.id)
+
+
+def notice(ledger: Ledger) -> None:
+    """Look at all entries again, as the follower does after an erasure."""
+    for entry in ledger.after(-1):
+        if isinstance(entry, Erased | Erasure):
+            ledger.registry.skip(entry)
 
 
 def _taken(ledger: Ledger, name: str) -> Consent:
@@ -194,6 +210,13 @@ def _with_facts(entry: Entry, **facts: Json) -> Entry:
     return replace(entry, facts={**entry.facts, **facts})
 
 
+def _erased(ledger: Ledger) -> Ledger:
+    """The same after the key of p2 was destroyed."""
+    ledger.erase("p2")
+    notice(ledger)
+    return ledger
+
+
 def _without(entry: Entry, name: str) -> Entry:
     return replace(entry, facts={key: value for key, value in entry.facts.items() if key != name})
 
@@ -253,6 +276,12 @@ BAD: dict[str, Callable[[Ledger], Entry]] = {
     ),
     "a revocation of nothing": lambda one: _without(_good_revoke(one), "prv"),
     "a revocation with another hash": lambda one: _with_facts(_good_revoke(one), prv=[0, "A" * 43]),
+    "a revocation of what was erased, with another hash": lambda one: _with_facts(
+        _good_revoke(_erased(one)), prv=[1, "A" * 43]
+    ),
+    "a change of an entry to come, after an erasure": lambda one: _with_facts(
+        _good_change(_erased(one)), prv=[9, "A" * 43]
+    ),
     "a revocation without reason": lambda one: _without(_good_revoke(one), "rsn"),
     "a reason that is no code": lambda one: _with_facts(_good_revoke(one), rsn="The patient asked."),
     "a reason of two stops": lambda one: _with_facts(_good_revoke(one), rsn="stop:stop:x"),
@@ -262,9 +291,10 @@ BAD: dict[str, Callable[[Ledger], Entry]] = {
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD.keys())
 def test_a_broken_entry_fails_and_changes_nothing(make: Callable[[Ledger], Entry]) -> None:
     ledger = _ledger()
+    bad = make(ledger)
     before = state_of(ledger.registry)
     with pytest.raises(VerificationFailed, match="consents: entry"):
-        ledger.registry.apply(make(ledger))
+        ledger.registry.apply(bad)
     assert state_of(ledger.registry) == before
 
 
@@ -279,47 +309,103 @@ def test_a_missing_entry_shows_when_another_builds_on_it() -> None:
         registry.apply(ledger.entries[2])
 
 
+# --- Erasure -----------------------------------------------------------------------------------------
+
+
+def test_an_erased_consent_is_gone_and_nobody_else_is() -> None:
+    ledger = Ledger()
+    first = grant(ledger, consent("c1"))
+    change(ledger, consent("c1", grantees=("client:app-2",)), first.refs[-1])
+    other = grant(ledger, consent("c2", "p2"))
+    ledger.erase("p1")
+    notice(ledger)
+    assert ledger.registry.get("c1") is None
+    assert ledger.registry.all_of("p1") == ledger.registry.live("p1") == ledger.registry.standing("p1") == ()
+    assert ledger.registry.by_grantee("client:app-2") == frozenset()
+    assert ledger.registry.by_grantee("client:app-1") == {"p2"}
+    assert ledger.registry.live("p2") == (other,)
+    assert ledger.registry.mark == ledger.entries[-1].index
+
+
+def test_what_follows_an_erased_consent_is_passed_over() -> None:
+    """The key was destroyed while another gateway still knew the consent: what that one writes is under
+    the patient's new key, can be read, and must not stop anybody."""
+    ledger = Ledger()
+    first = grant(ledger, consent("c1"))
+    ledger.destroy("p1")
+    second = change(ledger, consent("c1", grantees=("client:app-2",)), first.refs[-1])
+    revoke(ledger, second)
+    new = grant(ledger, consent("c2", supersedes=("c1",)))
+    replayed = ledger.replayed()
+    assert replayed.all_of("p1") == (new,)
+    assert replayed.by_grantee("client:app-2") == frozenset()
+    assert replayed.mark == 3
+    notice(ledger)
+    assert state_of(ledger.registry) == state_of(replayed)
+
+
 # --- Any interleaving ------------------------------------------------------------------------------
 
 
 class Interleaving(RuleBasedStateMachine):
-    """Grants, changes and revocations in any order, also on stale knowledge. After each: what a replay
-    gives is what is there, and a model that knows only states agrees."""
+    """Grants, changes, revocations and erasures in any order, also on stale knowledge. After each: what a
+    replay gives is what is there, and a model that knows only states agrees."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ledger = Ledger()
         self.seen: list[Consent] = []
         self.states: dict[str, State] = {}
+        self.erased: set[str] = set()
+        self.unnoticed: set[str] = set()
 
     @rule(patient=st.sampled_from(PATIENTS), grantee=st.sampled_from(["client:app-1", "organization:org-1"]),
           supersede=st.booleans(), gap=st.integers(0, 2))  # fmt: skip
     def grant(self, patient: str, grantee: str, supersede: bool, gap: int) -> None:
         self.ledger.gap = gap
-        own = [c.id for c in self.ledger.registry.all_of(patient)]
+        own = [c.id for c in self.seen if c.patient == patient]
         supersedes = tuple(own[-1:]) if supersede else ()
-        name = f"c{len(self.states)}"
+        name = f"c{len(self.states) + len(self.erased)}"
         made = consent(name, patient, grantees=(grantee,), supersedes=supersedes)
         self.seen.append(grant(self.ledger, made))
         self.states[name] = State.LIVE
-        self.states.update(dict.fromkeys(supersedes, State.SUPERSEDED))
+        self.states.update(dict.fromkeys(set(supersedes) - self.erased, State.SUPERSEDED))
 
     @precondition(lambda self: self.seen)
     @rule(data=st.data(), grantee=st.sampled_from(["client:app-2", "organization:org-1"]))
     def change(self, data: st.DataObject, grantee: str) -> None:
         before = data.draw(st.sampled_from(self.seen))
         made = consent(before.id, before.patient, grantees=(grantee,))
-        self.seen.append(change(self.ledger, made, before.refs[-1]))
+        append(self.ledger, CHANGE, before.patient, *change_facts(made, before.refs[-1]))
+        if before.id not in self.erased:
+            self.seen.append(_taken(self.ledger, before.id))
 
     @precondition(lambda self: self.seen)
     @rule(data=st.data(), stop=st.booleans())
     def revoke(self, data: st.DataObject, stop: bool) -> None:
         before = data.draw(st.sampled_from(self.seen))
-        revoke(self.ledger, before, stop=stop)
-        known = self.states[before.id]
+        facts = revoke_facts(before.refs[-1], "patient-request", stop=stop)
+        append(self.ledger, REVOKE, before.patient, facts, {})
+        known = self.states.get(before.id)
         if known is State.LIVE or (known is State.REVOKED and stop):
             self.states[before.id] = State.STOPPED if stop else State.REVOKED
 
+    @rule(patient=st.sampled_from(PATIENTS))
+    def destroy(self, patient: str) -> None:
+        self.ledger.destroy(patient)
+        self.unnoticed |= {c.id for c in self.ledger.registry.all_of(patient)}
+
+    @precondition(lambda self: self.unnoticed)
+    @rule(patient=st.sampled_from(PATIENTS))
+    def notice(self, patient: str) -> None:
+        self.ledger.erase(patient)
+        self.unnoticed |= {c.id for c in self.ledger.registry.all_of(patient)}
+        notice(self.ledger)
+        self.erased |= self.unnoticed
+        self.states = {name: state for name, state in self.states.items() if name not in self.erased}
+        self.unnoticed = set()
+
+    @precondition(lambda self: not self.unnoticed)
     @invariant()
     def a_replay_gives_the_same(self) -> None:
         assert state_of(self.ledger.replayed()) == state_of(self.ledger.registry)

@@ -13,6 +13,7 @@ from gateway.core.canon import (
     Json,
     b64,
     b64url,
+    b64url_each,
     canonical,
     parse_canonical,
     sha256,
@@ -51,6 +52,8 @@ CANONICAL: dict[str, tuple[Json, bytes]] = {
     "largest integer": (2**53 - 1, b"9007199254740991"),
     "smallest integer": (-(2**53) + 1, b"-9007199254740991"),
     "empty object": ({}, b"{}"),
+    "strings": (["a", "\x1f", "é"], '["a","\\u001f","é"]'.encode()),
+    "strings and null": (["a", None], b'["a",null]'),
     "nested": ({"b": [{}, []], "a": {"d": 1, "c": 2}}, b'{"a":{"c":2,"d":1},"b":[{},[]]}'),
     # RFC 8785 section 3.2.2.2
     "escapes": ('€$\x0f\nA\'B"\\\\"/', '"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"'.encode()),
@@ -77,6 +80,9 @@ NOT_CANONICAL: dict[str, Any] = {
     "lone surrogate in a key": {"\udfff": 1},
     "str enum": Colour.RED,
     "int enum": Number.ONE,
+    "str enum among strings": ["a", Colour.RED],
+    "lone surrogate among strings": ["a", "\ud800"],
+    "float among strings": ["a", 1.0],
 }
 
 REFUSED_BYTES: dict[str, bytes] = {
@@ -144,6 +150,11 @@ def test_canonical_is_the_compact_sorted_dump(value: Json) -> None:
 def test_base64_round_trips(data: bytes) -> None:
     assert unb64url(b64url(data)) == data
     assert unb64(b64(data)) == data
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20))
+def test_base64url_of_each_is_that_of_one(parts: list[bytes]) -> None:
+    assert b64url_each(parts) == [b64url(part).encode() for part in parts]
 
 
 @pytest.mark.parametrize("text", ["_-8", "", "AA", "AAE", "AAEC"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -211,24 +212,23 @@ def test_row_58_a_system_asks_about_whom_consents_name() -> None:
         (consents(permit(actors="client:app-1", scopes="patient/*.rs"), patient="99"), "no_consent"),
         (
             consents(permit(actors="client:app-1", scopes="patient/Condition.rs"), patient="85"),
-            "no_consent",
+            "scope",
         ),
         (
             consents(permit(actors="client:app-1", scopes="patient/*.rs", purposes="HPAYMT"), patient="85"),
-            "no_consent",
+            "purpose",
         ),
         (
-            consents(
-                rule(permit(actors="client:app-1", scopes="patient/*.rs"), period=Period(NOW_S + 1)),
-                patient="85",
+            tuple(
+                replace(consent, patient="85", period=Period(NOW_S + 1))
+                for consent in consents(permit(actors="client:app-1", scopes="patient/*.rs"))
             ),
-            "no_consent",
+            "period",
         ),
     ],
     ids=["none", "another client", "another patient", "another type", "another purpose", "not yet"],
 )
 def test_no_consent_in_force(given: tuple[Consent, ...], reason: str) -> None:
-    given = tuple(replace(consent, patient=consent.patient) for consent in given)
     for target in ("Observation", "Observation/1"):
         outcome = decided(target, token(), given)
         assert isinstance(outcome, Deny)
@@ -241,7 +241,9 @@ def test_a_deny_of_everything_refuses_before_anything_is_asked() -> None:
         deny(scopes="patient/Observation.rs"),
         patient="85",
     )
-    assert isinstance(decided("Observation", token(), given), Deny)
+    refused = decided("Observation", token(), given)
+    assert isinstance(refused, Deny)
+    assert (refused.reason, [node.consent_id for node in refused.because]) == ("denied", ["c1"])
     assert isinstance(decided("Condition", token(), given), Permit)
 
 
@@ -257,7 +259,7 @@ def test_a_token_bound_to_consents_rests_on_those_alone() -> None:
     withdrawn = replace(first, state=State.REVOKED)
     outcome = decided("Observation", bound, (withdrawn, second))
     assert isinstance(outcome, Deny)
-    assert outcome.reason == "withdrawn"
+    assert (outcome.reason, [node.consent_id for node in outcome.because]) == ("withdrawn", [first.id])
 
 
 @pytest.mark.parametrize(
@@ -274,6 +276,52 @@ def test_a_patients_own_records_need_no_consent() -> None:
     assert isinstance(decided("Observation", own, ()), Permit)
     other = token(user=Ref("Patient", "99"))
     assert isinstance(decided("Observation", other, ()), Deny)
+
+
+ORG_1, PRACTITIONER = Ref("Organization", "org-1"), "practitioner:9"
+# Who asks, whom a deny names, and whether it may be this asker.
+MEANT = [
+    ("nobody is said", {}, "organization:org-1", True),
+    ("nobody is said, a practitioner is denied", {}, PRACTITIONER, True),
+    ("nobody is said, another client is denied", {}, "client:app-2", False),
+    ("the organisation", {"organization": ORG_1}, "organization:org-1", True),
+    ("another organisation", {"organization": ORG_1}, "organization:org-2", False),
+    ("the organisation alone is said", {"organization": ORG_1}, PRACTITIONER, True),
+    ("the practitioner", {"user": PRACTITIONER_9}, PRACTITIONER, True),
+    ("another practitioner", {"user": PRACTITIONER_9}, "practitioner:8", False),
+    ("the practitioner alone is said", {"user": PRACTITIONER_9}, "organization:org-1", True),
+    ("both are said", {"user": PRACTITIONER_9, "organization": ORG_1}, "organization:org-2", False),
+    ("both are said, another practitioner", {"user": PRACTITIONER_9, "organization": ORG_1}, "practitioner:8",
+     False),
+    ("a role of somebody", {"user": Ref("PractitionerRole", "r"), "organization": ORG_1}, PRACTITIONER, True),
+    ("a person who may be one", {"user": Ref("Person", "p"), "organization": ORG_1}, PRACTITIONER, True),
+    ("a relative", {"user": Ref("RelatedPerson", "9")}, PRACTITIONER, False),
+    ("a relative, an organisation is denied", {"user": Ref("RelatedPerson", "9")}, "organization:org-1",
+     True),
+    ("another patient", {"user": Ref("Patient", "99")}, PRACTITIONER, False),
+    ("the patient", {"user": Ref("Patient", "85")}, "organization:org-1", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("who", "actor", "meant"), [r[1:] for r in MEANT], ids=[r[0] for r in MEANT])
+def test_a_deny_reaches_whoever_may_be_meant(who: dict[str, Any], actor: str, meant: bool) -> None:
+    given = consents(
+        permit(actors="client:app-1", scopes="patient/*.rs"),
+        deny(actors=actor, scopes="patient/*.rs"),
+        patient="85",
+    )
+    assert isinstance(decided("Observation", token(**who), given), Deny if meant else Permit)
+
+
+def test_a_client_does_not_take_the_name_of_another_issuers() -> None:
+    given = consents(
+        permit(actors="client:app-1@https://trusted-idp.example", scopes="patient/*.rs"), patient="85"
+    )
+    trusted = replace(token(), issuer="https://trusted-idp.example")
+    assert isinstance(decided("Observation", trusted, given), Permit)
+    assert isinstance(decided("Observation", token(), given), Deny)
+    with pytest.raises(ValueError, match="no @"):
+        decided("Observation", token(client="app-1@https://trusted-idp.example"), given)
 
 
 # --- The question ------------------------------------------------------------------------------------

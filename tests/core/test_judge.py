@@ -127,12 +127,68 @@ def test_scopes_of_one_type_are_not_mixed() -> None:
         ([{"system": "https://x.example", "code": "HIV"}], "denied"),
         ("HIV", "denied"),
         ([7], "denied"),
+        ([{"system": ACT_CODE, "code": "hiv"}], "denied"),
+        ([{"system": ACT_CODE, "code": "HIV "}], "denied"),
+        ([{"system": ACT_CODE, "code": "NEVERHEARD"}], "denied"),
+        ([{"system": "https://x.example", "code": "NEVERHEARD"}], "consent"),
     ],
-    ids=["none", "denied", "another", "of an unknown system", "unreadable", "unreadable coding"],
+    ids=[
+        *("none", "denied", "another", "of an unknown system", "unreadable", "unreadable coding"),
+        *("small", "padded", "newer than the tables", "of an unknown system, another"),
+    ],
 )
 def test_labels(security: object, expected: str) -> None:
     given = consents(OPEN, deny(scopes="patient/*.rs", labels="HIV"), patient="85")
     assert reason(judge(given=given), observation(meta={"security": security})) == expected
+
+
+LOINC = "http://loinc.org"
+# A record's elements, and what comes of it where a consent denies and where one permits `code` secret.
+CODED: list[tuple[str, dict[str, Any], str, str]] = [
+    ("the code", {"code": {"coding": [{"system": LOINC, "code": "secret"}]}}, "denied", "consent"),
+    ("another code", {"code": {"coding": [{"system": LOINC, "code": "other"}]}}, "consent", "scope"),
+    ("coding an object", {"code": {"coding": {"system": LOINC, "code": "secret"}}}, "denied", "scope"),
+    ("text alone", {"code": {"text": "secret"}}, "denied", "scope"),
+    ("a coding without system", {"code": {"coding": [{"code": "secret"}]}}, "denied", "scope"),
+    ("a coding without code", {"code": {"coding": [{"system": LOINC, "display": "x"}]}}, "denied", "scope"),
+    ("a system that is a number", {"code": {"coding": [{"system": 5, "code": "secret"}]}}, "denied", "scope"),
+    ("no code", {}, "denied", "scope"),
+]
+
+
+@pytest.mark.parametrize(
+    ("elements", "denied", "permitted"), [r[1:] for r in CODED], ids=[r[0] for r in CODED]
+)
+def test_what_cannot_be_told_is_denied_and_not_permitted(
+    elements: dict[str, Any], denied: str, permitted: str
+) -> None:
+    limited = f"patient/Observation.rs?code={LOINC}|secret"
+    record = observation(**elements)
+    assert reason(judge(given=consents(OPEN, deny(scopes=limited), patient="85")), record) == denied
+    only = permit(actors="client:app-1", scopes=limited)
+    assert reason(judge(given=consents(only, patient="85")), record) == permitted
+    assert reason(judge(limited), record) == permitted
+
+
+@pytest.mark.parametrize(
+    ("quantity", "expected"),
+    [
+        ({"value": 7}, "denied"),
+        ({"value": 5}, "consent"),
+        ({"value": 7, "comparator": ">"}, "denied"),
+        ({"value": "7"}, "denied"),
+    ],
+)
+def test_a_quantity_that_cannot_be_told_is_denied(quantity: dict[str, Any], expected: str) -> None:
+    given = consents(OPEN, deny(scopes="patient/Observation.rs?value-quantity=gt5"), patient="85")
+    assert reason(judge(given=given), observation(valueQuantity=quantity)) == expected
+
+
+def test_a_parameter_that_is_not_evaluable_any_more_is_denied_and_not_permitted() -> None:
+    gone = "patient/Observation.rs?parameter-of-old=x"
+    assert reason(judge(given=consents(OPEN, deny(scopes=gone), patient="85")), observation()) == "denied"
+    only = permit(actors="client:app-1", scopes=gone)
+    assert reason(judge(given=consents(only, patient="85")), observation()) == "scope"
 
 
 def test_a_label_on_what_is_contained_counts() -> None:
@@ -173,3 +229,38 @@ def test_seeing_is_reading_or_searching() -> None:
     assert by.sees(facts(raw), lambda: codec.parse(raw)).visible
     raw = json.dumps({**observation(), "resourceType": "Condition"}).encode()
     assert not by.sees(facts(raw), lambda: codec.parse(raw)).visible
+
+
+CONTAINER = observation(
+    contained=[
+        {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/85"}},
+        {
+            "resourceType": "Specimen",
+            "id": "s",
+            "subject": {"reference": "Patient/85"},
+            "meta": {"security": [{"system": ACT_CODE, "code": "HIV"}]},
+        },
+    ]
+)
+INNER = [
+    ("nothing forbidden", "patient/*.rs", (OPEN,), [True, True]),
+    ("no scope for them", "patient/Observation.rs", (OPEN,), [True, True]),
+    ("their type not granted", "patient/*.rs", (permit(scopes="patient/Observation.rs"),), [True, True]),
+    ("a type forbidden", "patient/*.rs", (OPEN, deny(scopes="patient/Condition.rs")), [False, True]),
+    (
+        "a part of it forbidden",
+        "patient/*.rs",
+        (OPEN, deny(scopes="patient/Condition.rs?code=x")),
+        [False, True],
+    ),
+    ("a label forbidden", "patient/*.rs", (OPEN, deny(labels="HIV")), [True, False]),
+    ("another type forbidden", "patient/*.rs", (OPEN, deny(scopes="patient/Procedure.rs")), [True, True]),
+]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "given", "stay"), [row[1:] for row in INNER], ids=[row[0] for row in INNER]
+)
+def test_contained_records_stay_unless_forbidden(scopes: str, given: Any, stay: list[bool]) -> None:
+    by, of = judge(scopes, consents(*given, patient="85")), facts(json.dumps(CONTAINER).encode())
+    assert [by.stays(of, inner) for inner in of.inner] == stay

@@ -19,7 +19,7 @@ def addresses() -> list[str]:
     routes = [
         Mount("/ledger", routes=ledger_routes(nothing)),
         Mount("/admin", routes=admin_routes(nothing, nothing, "secret")),
-        *health_routes(nothing, Metrics()),
+        *health_routes(nothing, nothing, Metrics()),
     ]
     return sorted({path for route in routes for path in _paths(route)})
 

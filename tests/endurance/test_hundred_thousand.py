@@ -20,7 +20,7 @@ from gateway.errors import VerificationFailed
 from gateway.ledger.edge import RightEdge
 from gateway.ledger.keys import KeyRing, load_keys
 from gateway.ledger.ledger import Ledger, open_ledger
-from gateway.ledger.recorder import Recorder
+from gateway.ledger.recorder import LedgerReader, Recorder
 from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.ledger.vault import Vault
 from gateway.ledger.verify import PublicKeys, verify_store
@@ -81,12 +81,14 @@ def test_the_whole_ledger_is_verified_by_command(large: Large) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """SQL that plants it, for entry `:i`, tile `:t` and byte `:n`; SQL that undoes it; how it is named."""
+    """SQL that plants it, for entry `:i`, tile `:t` and byte `:n`; SQL that undoes it; how it is named, and
+    whether that takes the keys to the facts."""
 
     plant: str
     says: str
     undo: str = ""
     times: int = 2
+    keys: bool = False
 
     @property
     def remove(self) -> str:
@@ -94,7 +96,19 @@ class Fault:
 
 
 IN_ITS_PLACE = r"^(entry {i}|tile/0/{path}|tile/entries/{path})\b"
+OLDEST = "size = (SELECT MIN(size) FROM checkpoint WHERE size > 0)"
 IN_ITS_TILE = r"\btile/0/{path}\b"
+
+
+def _index_of(kind: str) -> str:
+    """Builds the index of kinds anew under another name of one kind, so that it lacks its entries."""
+    rename = "UPDATE sqlite_schema SET sql = replace(sql, '{}', '{}') WHERE name = 'entry_state'"
+    reread = "PRAGMA writable_schema = RESET"
+    writable = "PRAGMA writable_schema = ON"
+    there = [writable, rename.format("key.rotate", kind), reread, "REINDEX entry_state"]
+    return ";".join([*there, writable, rename.format(kind, "key.rotate"), reread])
+
+
 FAULTS = {
     "byte of a leaf": Fault("UPDATE entry SET leaf = flip(leaf, :n) WHERE idx = :i", IN_ITS_PLACE, times=10),
     "byte of a lower tile": Fault(
@@ -158,6 +172,40 @@ FAULTS = {
         "UPDATE head SET size = size + 1",
         times=1,
     ),
+    "mark of the head": Fault(
+        "UPDATE head SET mark = mark + 5", "^head:", "UPDATE head SET mark = mark - 5", times=1
+    ),
+    "byte of a sidecar": Fault(
+        "UPDATE sidecar SET data = flip(data, :n) WHERE idx = :i",
+        "^entry {i}: its sidecar is not the one recorded",
+        times=3,
+        keys=True,
+    ),
+    "key id of a sidecar": Fault(
+        "UPDATE sidecar SET key_id = flip(key_id, :n % 16) WHERE idx = :i",
+        "^entry {i}: its sidecar names a key that is unknown",
+        keys=True,
+    ),
+    "byte of an old checkpoint": Fault(
+        f"UPDATE checkpoint SET note = flip(note, :n % length(note)) WHERE {OLDEST}",
+        r"^checkpoint of size \d+:",
+        times=1,
+    ),
+    "an old checkpoint under another size": Fault(
+        f"UPDATE checkpoint SET size = size - 1 WHERE {OLDEST}",
+        r"^checkpoint of size \d+: it is of size",
+        f"UPDATE checkpoint SET size = size + 1 WHERE {OLDEST}",
+        times=1,
+    ),
+    "entries of the index": Fault(
+        _index_of("key.xxxxxx"), "^database: .* index entry_state", "REINDEX entry_state", times=1
+    ),
+    "trigger": Fault(
+        "CREATE TRIGGER t AFTER INSERT ON entry BEGIN SELECT 1\\; END",
+        "^database: trigger t ",
+        "DROP TRIGGER t",
+        times=1,
+    ),
 }
 
 
@@ -169,7 +217,7 @@ def test_a_planted_fault_is_found_and_named(large: Large, name: str) -> None:
         i = int(SIZE * dice.random() ** 3)
         place = {"i": i, "j": dice.randrange(i + 1, SIZE), "t": i // 256, "n": dice.randrange(240)}
         with _changed(large, fault.plant, place), pytest.raises(VerificationFailed) as found:
-            _verify(large)
+            _verify(large, keys=fault.keys)
         with _changed(large, fault.remove, place):
             pass
         assert re.search(fault.says.format(i=i, path=f"{i // 256:03d}"), found.value.text), (
@@ -195,14 +243,17 @@ def test_the_command_ends_with_status_1_and_the_place(large: Large, name: str) -
     assert re.match(r"consentry: (entry 1234|tile/0/004)\b", said)
 
 
-def test_a_byte_of_a_sidecar_is_found_where_its_facts_are_read(large: Large) -> None:
+def test_a_byte_of_a_sidecar_is_found_by_the_command_and_where_its_facts_are_read(large: Large) -> None:
     flip = "UPDATE sidecar SET data = flip(data, :n) WHERE idx = :i"
     for place in ({"i": 5000, "n": 3}, {"i": 5000, "n": 300}, {"i": 99_999, "n": 15}):
         with _changed(large, flip, place):
             said = large.site.command("ledger", "entry", str(place["i"]), status=1)
+            if place["i"] < SIZE // 2:
+                said_by_all = large.site.command("ledger", "verify", status=1)
         with _changed(large, flip, place):
             pass
         assert f"entry {place['i']}: its sidecar is not the one recorded" in said
+        assert said_by_all.startswith("consentry: entry 5000: its sidecar is not the one recorded")
 
 
 def test_a_tail_cut_below_a_kept_head_is_found(large: Large, tmp_path: Path) -> None:
@@ -242,18 +293,25 @@ def _set_back(site: Site) -> tuple[int, bytes]:
     return size, note
 
 
-def _verify(large: Large, head: bytes | None = None) -> int:
-    """As the command does, but for the gateway's signatures, which take most of its time."""
-    with closing(SqliteReader(large.site.store)) as reader:
-        return verify_store(reader, PublicKeys(large.keys.log.verifier), saved_head=head).size
+def _verify(large: Large, head: bytes | None = None, *, keys: bool = False) -> int:
+    """As the command does, but for the gateway's signatures, and for sidecars without `keys`: those take
+    most of its time."""
+    heads = [] if head is None else [head]
+    with (
+        closing(SqliteReader(large.site.store)) as reader,
+        closing(Vault(large.site.folder / "vault.db", large.keys.kek)) as vault,
+    ):
+        opener = LedgerReader(reader, vault) if keys else None
+        public = PublicKeys(large.keys.log.verifier)
+        return verify_store(reader, public, saved_heads=heads, opener=opener).size
 
 
 @contextmanager
 def _changed(large: Large, script: str, place: dict[str, int]) -> Iterator[None]:
-    with closing(sqlite3.connect(large.site.store)) as db, db:
+    with closing(sqlite3.connect(large.site.store, isolation_level=None)) as db:
         db.create_function("flip", 2, lambda data, n: data[:n] + bytes([data[n] ^ 1]) + data[n + 1 :])
-        for statement in script.split(";"):
-            db.execute(statement, place)
+        for statement in re.split(r"(?<!\\);", script):
+            db.execute(statement.replace("\\;", ";"), place)
     yield
 
 

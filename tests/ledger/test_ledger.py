@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from gateway.core.canon import b64url
 from gateway.core.tlog.checkpoint import open_checkpoint
 from gateway.core.tlog.tiles import TilePath
 from gateway.errors import Gone, LedgerUnavailable, NotFound, VerificationFailed
@@ -181,9 +182,15 @@ async def test_a_destroyed_key_makes_facts_unreadable_and_changes_no_proof(
     house: House, ledger: AnyLedger
 ) -> None:
     receipts = await ledger.append([house.read("pat-a"), house.read("pat-b")])
-    assert house.vault.destroy("pat-a") is not None
-    with pytest.raises(Gone):
-        house.reader(ledger).facts(receipts[0].index)
+    key_id = house.vault.destroy("pat-a")
+    assert key_id is not None
+    for named, error in ((bytes(16), VerificationFailed), (key_id, Gone)):
+        with pytest.raises(VerificationFailed, match="entry 0: its sidecar names a key that is unknown"):
+            house.reader(ledger).facts(receipts[0].index)
+        erasure = house.recorder.seal("erase", {"kid": b64url(named)}, None, clock_ms())
+        receipts += await ledger.append([erasure])
+        with pytest.raises(error):
+            house.reader(ledger).facts(receipts[0].index)
     assert house.reader(ledger).facts(receipts[1].index).facts["cli"] == "app-1"
     check_everything(house, receipts)
     verify_receipt(receipts[0], await ledger.proof(receipts[0].index), house.public)

@@ -192,7 +192,7 @@ async def test_an_edit_is_named_by_its_place(house: House, edit: str) -> None:
             verified = verify_store(reader, house.public)
             assert (verified.size, verified.published) == (300, 0)  # a shorter claim, of which all is true
             saved = house.keys.checkpoint_path.read_bytes()
-            assert verify_store(reader, house.public, saved_head=saved).size == 300
+            assert verify_store(reader, house.public, saved_heads=[saved]).size == 300
         else:
             with pytest.raises(VerificationFailed, match=place):
                 verify_store(reader, house.public)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import LedgerUnavailable, VerificationFailed
-from gateway.ledger import wire
+from gateway.ledger import sequencer, wire
 from gateway.ledger.keys import init_keys
 from gateway.ledger.ledger import Ledger, create_ledger, open_ledger
 from gateway.ledger.remote import RemoteLedger, open_or_connect
@@ -46,6 +46,24 @@ async def test_a_lost_connection_is_retried_and_nothing_is_appended_twice(
     assert check_everything(house, receipts).size == 2
     remote.close()
     await server.close()
+
+
+async def test_the_writer_is_told_what_is_under_way_elsewhere(
+    house: House, embedded: Ledger, remote: RemoteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit waits for all that another process has under way, and forgets it with the answers."""
+    monkeypatch.setattr(sequencer, "GATHER_S", 60.0)
+    remote.under_way.add(lambda: 8)
+    appends, told = [], []
+    for _ in range(8):
+        appends.append(asyncio.create_task(remote.append([house.read()])))
+        await asyncio.sleep(0.005)
+        told.append(embedded.under_way())
+    async with asyncio.timeout(5):
+        receipts = [receipt for (receipt,) in await asyncio.gather(*appends)]
+    assert sorted(receipt.index for receipt in receipts) == list(range(8))
+    assert told[:7] == [8] * 7
+    assert embedded.under_way() == 0
 
 
 async def test_without_a_writer_nothing_is_recorded(house: House, remote: RemoteLedger) -> None:

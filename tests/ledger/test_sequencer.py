@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from gateway.errors import LedgerUnavailable
 from gateway.ledger import sequencer as sequencer_module
 from gateway.ledger.publisher import Published, Publisher
-from gateway.ledger.sequencer import Sequencer
+from gateway.ledger.sequencer import WORTH_GATHERING, Sequencer
 from gateway.ledger.signing import SigningKey
 from gateway.ledger.sqlite import SqliteWriter
 from gateway.ledger.store import Batch, Committed, SealedEntry
@@ -40,13 +41,19 @@ class Faulty(SqliteWriter):
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[tuple[Sequencer, Faulty]]:
+def under_way() -> list[int]:
+    """What `running` is told to be under way: the sum."""
+    return []
+
+
+@pytest.fixture
+async def running(tmp_path: Path, under_way: list[int]) -> AsyncIterator[tuple[Sequencer, Faulty]]:
     store = Faulty(tmp_path / "ledger.db", create=True)
     store.groups = []
     publisher = Publisher(
         SigningKey.generate("a.example/log"), store, tmp_path / "outside", Published(0, b"")
     )
-    sequencer = Sequencer(store, publisher, clock_ms)
+    sequencer = Sequencer(store, publisher, clock_ms, lambda: sum(under_way))
     sequencer.start()
     yield sequencer, store
     sequencer.close()
@@ -120,6 +127,66 @@ async def test_groups_keep_to_their_limits(
     assert sorted(index for indexes in done for index in indexes) == list(range(48))
     assert len(store.groups) >= 4
     assert max(store.groups) <= 3
+
+
+ENDLESS_S = 60.0
+
+
+async def submitted_one_by_one(sequencer: Sequencer, count: int) -> list[list[int]]:
+    """As requests come: each on a later turn of the loop."""
+    futures = []
+    for _ in range(count):
+        futures.append(sequencer.submit([opaque()]))
+        await asyncio.sleep(0.005)
+    async with asyncio.timeout(5):
+        return await asyncio.gather(*futures)
+
+
+@pytest.mark.parametrize("count", [6, 20])
+async def test_those_under_way_share_a_commit_which_waits_for_no_more(
+    running: tuple[Sequencer, Faulty], under_way: list[int], monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(sequencer_module, "GATHER_S", ENDLESS_S)
+    sequencer, store = running
+    under_way.append(count)
+    await submitted_one_by_one(sequencer, count)
+    assert store.groups == [count]
+
+
+@pytest.mark.parametrize("count", [0, 1, WORTH_GATHERING])
+async def test_few_are_not_waited_for(
+    running: tuple[Sequencer, Faulty], under_way: list[int], monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(sequencer_module, "GATHER_S", ENDLESS_S)
+    sequencer, store = running
+    under_way.append(count)
+    async with asyncio.timeout(5):
+        assert await sequencer.submit([opaque()]) == [0]
+    assert store.groups == [1]
+
+
+async def test_those_who_do_not_come_are_not_waited_for_long(
+    running: tuple[Sequencer, Faulty], under_way: list[int]
+) -> None:
+    sequencer, store = running
+    under_way.append(10**9)
+    async with asyncio.timeout(5):
+        assert [await sequencer.submit([opaque()]) for _ in range(3)] == [[0], [1], [2]]
+    assert store.groups == [1, 1, 1]
+
+
+async def test_closing_waits_for_nobody_under_way(
+    running: tuple[Sequencer, Faulty], under_way: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequencer_module, "GATHER_S", ENDLESS_S)
+    sequencer, _ = running
+    under_way.append(100)
+    future = sequencer.submit([opaque()])
+    await asyncio.sleep(0.02)
+    started_s = time.monotonic()
+    sequencer.close()
+    assert await future == [0]
+    assert time.monotonic() - started_s < ENDLESS_S / 2
 
 
 async def test_nobody_waits_for_a_thread_that_ended(

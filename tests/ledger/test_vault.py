@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import hmac
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -88,6 +90,44 @@ def test_a_destroyed_key_is_gone_everywhere_and_a_new_one_is_another(vault: Vaul
     assert subject.key_id not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert other.keys_for("pat-a") != subject
     other.close()
+
+
+def test_an_erasure_is_looked_for_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now_s)
+    here, there = (vault_module._Erasures(tmp_path / "erasures") for _ in range(2))
+    here.announce()
+    now_s += vault_module.NOTICED_WITHIN_S - 0.001
+    assert not there.happened()
+    now_s += 0.001
+    assert there.happened()
+    now_s += vault_module.NOTICED_WITHIN_S
+    assert not there.happened()
+
+
+def test_whoever_erases_waits_until_everybody_noticed(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    subject = vault.keys_for("pat-a")
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        assert vault.keys_by_id(subject.key_id) is None  # here it is gone at once
+        waited.append(seconds)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    vault.destroy("pat-a")
+    assert waited == [vault_module.NOTICED_WITHIN_S]
+
+
+def test_a_patient_is_found_by_an_hmac(vault: Vault, tmp_path: Path) -> None:
+    import sqlite3
+
+    vault.keys_for("pat-a")
+    key = hmac.digest(KEK, b"consentry/vault/v1/handle", hashlib.sha256)
+    database = sqlite3.connect(tmp_path / "vault.db")
+    assert database.execute("SELECT handle FROM subject_key").fetchall() == [
+        (hmac.digest(key, b"patient\npat-a", hashlib.sha256),)
+    ]
+    database.close()
 
 
 def test_threads_that_ask_at_once_get_one_key(vault: Vault) -> None:

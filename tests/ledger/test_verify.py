@@ -8,7 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.core.tlog.checkpoint import Checkpoint
+from gateway.core.tlog.note import sign_note
+from gateway.core.tlog.tree import leaf_hash
 from gateway.errors import VerificationFailed
+from gateway.ledger import verify as verify_module
 from gateway.ledger.ledger import Ledger, open_ledger
 from gateway.ledger.reading import Receipt
 from gateway.ledger.signing import SigningKey
@@ -92,13 +96,23 @@ async def test_a_saved_head_must_be_a_beginning(house: House, served: Served) ->
     saved = head_text(StoreSource(served.ledger.reader), house.public).encode()
     await served.ledger.append([house.read() for _ in range(300)])
     await served.ledger.proof(599)
-    verify_store(served.ledger.reader, house.public, saved_head=saved)
-    verified = verify_log(ServedSource(served.get), house.public, saved_head=saved)
+    verify_store(served.ledger.reader, house.public, saved_heads=[saved])
+    verified = verify_log(ServedSource(served.get), house.public, saved_heads=[saved])
     assert verified.size == 600
     later = served.ledger.checkpoint()
     served.changed["checkpoint"] = saved
     with pytest.raises(VerificationFailed, match="shorter"):
-        verify_log(ServedSource(served.get), house.public, saved_head=later)
+        verify_log(ServedSource(served.get), house.public, saved_heads=[later])
+
+
+async def test_every_saved_head_must_be_a_beginning(house: House, served: Served) -> None:
+    good = head_text(StoreSource(served.ledger.reader), house.public).encode()
+    log = house.keys.log
+    forked = sign_note(Checkpoint(log.name, 200, bytes(32)).text(), log.verifier, log.sign).encode()
+    verify_store(served.ledger.reader, house.public, saved_heads=[good, good])
+    for heads in ([forked], [good, forked], [forked, good]):
+        with pytest.raises(VerificationFailed, match="no continuation"):
+            verify_store(served.ledger.reader, house.public, saved_heads=heads)
 
 
 async def test_a_receipt_must_be_in_the_log(house: House, served: Served) -> None:
@@ -121,6 +135,33 @@ async def test_an_entry_that_no_known_gateway_signed_is_found(house: House, serv
     with pytest.raises(VerificationFailed, match="entry 300: signed by an unknown gateway"):
         verify_store(served.ledger.reader, house.public)
     assert not verify_store(served.ledger.reader, replace(house.public, gateways=())).signatures_checked
+
+
+async def test_of_several_findings_the_first_is_named(
+    house: House, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signatures are checked behind the tree, in rows; whatever else is found, the place is the first."""
+    for _ in range(2):
+        await served.ledger.append([sealed(), *(house.read() for _ in range(300))])
+    await served.ledger.proof(901)
+    with pytest.raises(VerificationFailed, match="entry 300: signed by an unknown gateway"):
+        verify_log(ServedSource(served.get), house.public)
+    served.changed["tile/entries/002"] = served.body("tile/entries/003.p/134")
+    for ahead in (0, verify_module.ROWS_AHEAD):
+        monkeypatch.setattr(verify_module, "ROWS_AHEAD", ahead)
+        with pytest.raises(VerificationFailed, match="entry 300: signed by an unknown gateway"):
+            verify_log(ServedSource(served.get), house.public)
+    with pytest.raises(VerificationFailed, match="tile/entries/002"):
+        verify_log(ServedSource(served.get), replace(house.public, gateways=()))
+
+
+async def test_a_signature_that_does_not_verify_is_found(house: House, served: Served) -> None:
+    entry = house.read()
+    at = entry.leaf.index(b'"sg":"') + 6
+    leaf = entry.leaf[:at] + (b"B" if entry.leaf[at : at + 1] == b"A" else b"A") + entry.leaf[at + 1 :]
+    await served.ledger.append([replace(entry, leaf=leaf, leaf_hash=leaf_hash(leaf))])
+    with pytest.raises(VerificationFailed, match="entry 300: the gateway's signature does not verify"):
+        verify_store(served.ledger.reader, house.public)
 
 
 async def test_a_head_by_another_key_is_refused(house: House, served: Served) -> None:

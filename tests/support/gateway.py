@@ -248,7 +248,7 @@ class Gateway:
         for `unanswered` entries of requests that failed after their record."""
         keys = PublicKeys(self.house.keys.log.verifier, (self.house.keys.gateway.verifier,))
         with self._opened() as (store, reader):
-            verify_store(store, keys)
+            verify_store(store, keys, opener=reader)
             given: set[int] = set()
             for exchange in self.exchanges:
                 receipts = receipts_of(exchange.response)
@@ -324,7 +324,9 @@ def gateway(
 
 
 def prepare(folder: Path, upstream_url: str, *, timeout_s: float = 60, max_count: int = 200) -> Settings:
-    """Keys, an empty ledger, the issuer's key set and the settings, in `folder`."""
+    """Keys, an empty ledger, the issuer's key set and the settings, in `folder`; what was made before stays."""
+    if (folder / "consentry.toml").exists():
+        return load(folder / "consentry.toml", {})
     (folder / "idp-keys.json").write_bytes(forge.jwks(forge.public_jwk(issuer_key())))
     (folder / "consentry.toml").write_text(
         SETTINGS.format(

@@ -44,7 +44,6 @@ class Case:
     raw: bool = False
     upstream: Mapping[str, Any] | None = field(default=None, repr=False)
     grants: tuple[Mapping[str, Any], ...] = ()
-    differs: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.id

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
+from gateway import errors
 from gateway.ledger.reading import Receipt
 from gateway.ledger.verify import PublicKeys, verify_receipt
+from gateway.web.admin import admin_routes
+from gateway.web.health import health_routes
 from tests.support.gateway import Gateway, gateway
 from tests.support.ports import unused_port
 
@@ -55,12 +60,35 @@ def test_health(running: Gateway) -> None:
     assert running.client.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("what", "error", "text"),
+    [
+        (
+            "ledger",
+            errors.LedgerUnavailable("The ledger is not to be had."),
+            "The ledger is not to be had.\n",
+        ),
+        ("consents", errors.LedgerUnavailable("No consents."), "No consents.\n"),
+        ("consents", ValueError("pat-a"), "The gateway cannot decide requests.\n"),
+    ],
+)
+async def test_it_is_not_ready_while_nothing_can_be_decided(what: str, error: Exception, text: str) -> None:
+    ledger, consents = Mock(), Mock()
+    {"ledger": ledger.head, "consents": consents.at_head}[what].side_effect = error
+    app = Starlette(routes=health_routes(ledger, consents, Mock()))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.text) == (503, text)
+        assert (await client.get("/healthz")).status_code == 200
+
+
 def test_counts_hold_no_ids(running: Gateway) -> None:
     running.get("/fhir/Patient/pat-a")
     running.get("/fhir/Group/x", running.token())
     text = running.client.get("/metrics").text
     assert 'consentry_answers_total{status="403"}' in text
-    assert "consentry_unauthenticated_total 1\n" in text
+    assert "consentry_unauthenticated_total 1.0\n" in text
+    assert "consentry_answer_seconds_count " in text
     assert "pat-a" not in text
 
 
@@ -72,7 +100,8 @@ def test_a_consent_is_granted_shown_changed_and_withdrawn(running: Gateway) -> N
     assert made.status_code == 201
     path = f"/admin/consents/{made.json()['id']}"
     assert operator(running, "GET", path).status_code == 200
-    changed = operator(running, "PUT", path, {**DRAFT, "scopes": ["patient/Observation.rs"]})
+    change = {**DRAFT, "scopes": ["patient/Observation.rs"], "from": "2026-01-01"}
+    changed = operator(running, "PUT", path, change)
     assert changed.json()["id"] == made.json()["id"]
     assert changed.json()["entry"] > made.json()["entry"]
     listed = operator(running, "GET", "/admin/consents?patient=pat-a")
@@ -95,6 +124,9 @@ def test_a_consent_is_granted_shown_changed_and_withdrawn(running: Gateway) -> N
         {**DRAFT, "effect": "maybe"},
         {**DRAFT, "labels": ["HIVV"]},
         {**DRAFT, "unknown": 1},
+        {**DRAFT, "from_": "2026-01-01"},
+        {**DRAFT, "from": 2026},
+        {**DRAFT, "patient": None},
         [],
         "x",
     ],
@@ -117,6 +149,15 @@ def test_only_the_operator(running: Gateway, secret: str) -> None:
     assert running.client.post("/admin/consents", json=DRAFT).status_code == 401
     token = {"Authorization": f"Bearer {running.token('system/*.cruds', None)}"}
     assert running.client.post("/admin/consents", json=DRAFT, headers=token).status_code == 401
+
+
+async def test_a_wrong_secret_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    app = Starlette(routes=admin_routes(Mock(), Mock(), "right"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        answer = await client.get("/consents/x", headers={"Authorization": "Bearer wrong"})
+    assert answer.status_code == 401
+    line = "Unauthenticated, invalid_token: The operator's secret is not the right one."
+    assert [record.message for record in caplog.records if record.name == "consentry.admin"] == [line]
 
 
 def test_the_operators_secret_opens_no_records(running: Gateway) -> None:

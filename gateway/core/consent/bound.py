@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gateway.core.consent.hierarchy import Hierarchy
 from gateway.core.consent.labels import LabelOrder, LabelRule
 from gateway.core.consent.purposes import covers
-from gateway.core.consent.rule import CLIENT, Consent, Effect, Match, Node, State
+from gateway.core.consent.rule import Consent, Effect, Match, Node, State, kind_of
 from gateway.core.consent.verdict import Asker, Because, Miss, Reason
 from gateway.core.values import Scope
 
@@ -131,8 +131,8 @@ def _missed(effect: Effect, match: Match, in_period: bool, frame: Frame) -> Reas
 
 
 def _may_be_meant(actors: frozenset[str], asker: Asker) -> bool:
-    """Whether the asker could be one of `actors` all the same. Which client asks is always known."""
-    return not asker.known and any(not actor.startswith(CLIENT) for actor in actors)
+    """Whether the asker could be one of `actors` all the same, of a kind that is not known of it."""
+    return any(kind_of(actor) not in asker.known for actor in actors)
 
 
 def _for_purpose(match: Match, frame: Frame, denies: bool) -> bool:

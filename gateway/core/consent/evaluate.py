@@ -13,7 +13,7 @@ closes off all others without saying so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.core.consent.applied import Case, always_denies, descend, frontier, may_apply, missed
@@ -138,6 +138,15 @@ class Bound:
             for node in always_denies(tree.root, kind, operation, self._contained, within)
         )
 
+    def why_not(self, patient: str, kind: str, operation: str) -> Refused:
+        """What kept `may_permit` from a yes: the denies that bar the type, or the nearest grants."""
+        if BREAK_GLASS in self._asker.purposes:
+            return Refused(Reason.BREAK_GLASS)
+        barring = self.barred(patient, kind, operation)
+        if barring:
+            return Refused(Reason.DENIED, _unique(barring))
+        return nearest([miss for part in self._of(patient) for miss in _short_of(part, kind, operation)])
+
     def label_sensitive(self, patient: str) -> bool:
         """Whether labels or content of a record can make a difference."""
         if patient == self._asker.self_patient:
@@ -230,6 +239,19 @@ def _misses(trees: Sequence[BoundTree], case: Case) -> list[Miss]:
         for node in descend(tree.root)
         if not node.denies and node.missed is None and (reason := missed(node, case)) is not None
     ]
+
+
+def _short_of(part: Part, kind: str, operation: str) -> Iterator[Miss]:
+    """The permits that cannot reach the type, or that the token is not bound to."""
+    yield from part.misses
+    for tree in part.trees:
+        for node in descend(tree.root):
+            if node.denies or node.missed is not None:
+                continue
+            if not may_apply(node, kind, operation):
+                yield Miss(Reason.SCOPE, node.because)
+            elif not tree.usable:
+                yield Miss(Reason.UNBOUND, node.because)
 
 
 def _looks_inside(node: BoundNode) -> bool:

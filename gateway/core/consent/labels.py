@@ -3,7 +3,8 @@
 Confidentiality is an order, U < L < M < N < R < V: a denied level reaches everything at or above it, a
 permitted one everything at or below. Sensitivities are a hierarchy: a deny reaches any label at or below
 its code, a permit only what has nothing outside its codes. A record is at least R when it carries a
-sensitivity, or any label that is not known here; without labels it is N.
+sensitivity, or any label that is not known here; without labels it is N. A label that is not clear, such
+as `hiv` of HL7's own system, may be any: a deny that names a sensitivity reaches it.
 """
 
 from __future__ import annotations
@@ -20,22 +21,25 @@ ACT_CODE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 LEVELS: Final = "ULMNRV"
 NORMAL: Final = LEVELS.index("N")
 RESTRICTED: Final = LEVELS.index("R")
+_KNOWN: Final = frozenset({CONFIDENTIALITY, ACT_CODE})
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
     """A record's labels, understood: its level, its sensitivities, and every label in canonical form.
-    `foreign` are the labels that are not known here."""
+    `foreign` are the labels that are not known here, `unclear` those of them that may be misspelt ones of
+    HL7's systems, or newer than the tables."""
 
     level: int
     sensitivities: frozenset[str]
     all: frozenset[Label]
     foreign: frozenset[Label]
+    unclear: frozenset[Label]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRule:
-    """The labels of a rule: levels as given, sensitivities closed downwards, others to the letter."""
+    """The labels of a rule: levels as given, sensitivities closed downwards, others by themselves."""
 
     levels: tuple[int, ...]
     sensitivities: frozenset[str]
@@ -45,6 +49,8 @@ class LabelRule:
         if self.levels and marks.level >= min(self.levels):
             return True
         if self.sensitivities & marks.sensitivities or self.others & marks.all:
+            return True
+        if marks.unclear and (self.sensitivities or any(other.system in _KNOWN for other in self.others)):
             return True
         return any(self._may_mean(label) for label in marks.foreign)
 
@@ -69,9 +75,10 @@ class LabelRule:
 
     def _may_mean(self, label: Label) -> bool:
         # Without a known system the code may still be the one denied; without a code it may be any.
-        if not label.code or label.code in self.sensitivities:
+        code = _folded(label)
+        if not code or code in self.sensitivities:
             return True
-        return not label.system and any(label.code == other.code for other in self.others)
+        return any(label.system in ("", other.system) and code == _folded(other) for other in self.others)
 
 
 class LabelOrder:
@@ -94,10 +101,11 @@ class LabelOrder:
         levels = [LEVELS.index(label.code) for label in canonical if _is_level(label)]
         sensitive = frozenset(label.code for label in canonical if self._is_sensitivity(label))
         foreign = frozenset(label for label in canonical if not self._is_known(label))
-        level = max(levels, default=NORMAL)
-        if sensitive or foreign:
-            level = max(level, RESTRICTED)
-        return Marks(level, sensitive, canonical, foreign)
+        unclear = frozenset(label for label in foreign if self._is_unclear(label))
+        levels += [_may_be_level(label) for label in foreign]
+        if sensitive:
+            levels.append(RESTRICTED)
+        return Marks(max(levels, default=NORMAL), sensitive, canonical, foreign, unclear)
 
     def rule(self, texts: Iterable[str]) -> LabelRule | None:
         """The labels that a rule names as `code` or `system|code`; None when it names none."""
@@ -125,7 +133,7 @@ class LabelOrder:
         """Whether a consent can name `text` and be sure to be understood: of HL7's two systems only the
         codes known here, of another system any code, to the letter."""
         label = self.named(text)
-        return self._is_known(label) or label.system not in (CONFIDENTIALITY, ACT_CODE)
+        return self._is_known(label) or label.system not in _KNOWN
 
     def _canonical(self, label: Label) -> Label:
         system = self._aliases.get(label.system)
@@ -137,9 +145,31 @@ class LabelOrder:
     def _is_known(self, label: Label) -> bool:
         return _is_level(label) or self._is_sensitivity(label) or label in self._handling
 
+    def _is_unclear(self, label: Label) -> bool:
+        """Whether a label that is not known may be any of HL7's: one of their systems, or one without a
+        system whose code is in none of the tables."""
+        if label.system in _KNOWN:
+            return True
+        return not label.system and not any(
+            self._is_known(Label(system, _folded(label))) for system in _KNOWN
+        )
+
 
 def _is_level(label: Label) -> bool:
     return label.system == CONFIDENTIALITY and len(label.code) == 1 and label.code in LEVELS
+
+
+def _may_be_level(label: Label) -> int:
+    """The level that a label which is not known counts as, R at least."""
+    code = _folded(label)
+    if not code or label.system == CONFIDENTIALITY:
+        return LEVELS.index("V")
+    return max(RESTRICTED, LEVELS.index(code)) if _is_level(Label(CONFIDENTIALITY, code)) else RESTRICTED
+
+
+def _folded(label: Label) -> str:
+    """The code as it may have been meant: without white space around, in capitals like HL7's own."""
+    return label.code.strip().upper()
 
 
 # --- HL7's tables: hl7.terminology 5.1.0, CodeSystem v3-ActCode 8.0.0 (CC0) -------------------------

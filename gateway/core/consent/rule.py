@@ -18,7 +18,11 @@ MAX_DEPTH = 16
 
 # The years 1 to 9999, which is what RFC 3339 can write.
 _FIRST_S, _LAST_S = -62_135_596_800, 253_402_300_799
-CLIENT = "client:"
+CLIENT, ORGANIZATION, PRACTITIONER = "client", "organization", "practitioner"
+KINDS = frozenset({CLIENT, ORGANIZATION, PRACTITIONER})
+"""The kinds of identities that a consent can name: what stands before the first colon of one."""
+
+# No name has an `@`, so what follows the first one is the issuer.
 _CLIENT = re.compile(r"[!-?A-~]{1,255}(@https?://[!-?A-~]{1,255})?")
 _LABEL = re.compile(r"([!-{}~]{1,255}\|)?[!-{}~]{1,64}")
 
@@ -139,9 +143,22 @@ def walk(node: Node) -> tuple[Node, ...]:
 def is_grantee(text: str) -> bool:
     """Whether `text` is an identity that can be named in a consent."""
     kind, _, name = text.partition(":")
-    if kind == "client":
+    if kind == CLIENT:
         return _CLIENT.fullmatch(name) is not None
-    return kind in ("organization", "practitioner") and is_id(name)
+    return kind in KINDS and is_id(name)
+
+
+def kind_of(identity: str) -> str:
+    """The kind of an identity; of none of `KINDS` if it is not one."""
+    return identity.partition(":")[0]
+
+
+def client_identities(name: str, issuer: str) -> frozenset[str]:
+    """A client as consents name it: at any issuer, and at this one. Raises ValueError for a name with an
+    `@`, which could spell the client of another issuer."""
+    if "@" in name:
+        raise ValueError("a client's name has no @")
+    return frozenset({f"{CLIENT}:{name}", f"{CLIENT}:{name}@{issuer}"})
 
 
 def is_label(text: str) -> bool:

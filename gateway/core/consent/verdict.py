@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from gateway.core.consent.rule import CLIENT, KINDS
 from gateway.core.values import Label, Term
 
 
@@ -80,15 +81,19 @@ class Asker:
     """Who asks, and what for.
 
     `identities` are closed by the caller: user, organisations and client, in every form that a consent
-    could name. Not `known` means that the person or organisation behind the client is not, so a deny for
-    some other person or organisation may apply.
+    could name. `known` are the kinds of which these are all; of another kind the asker may be anybody, so
+    a deny for somebody of that kind may apply. Which client asks is always known.
     `self_patient` is the patient id of a user who is one.
     """
 
     identities: frozenset[str]
-    known: bool = True
+    known: frozenset[str] = frozenset({CLIENT})
     self_patient: str | None = None
     purposes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if CLIENT not in self.known or not self.known <= KINDS:
+            raise ValueError("known are kinds of identities, the client always one of them")
 
 
 Holds: TypeAlias = Callable[[Term], bool | None]

@@ -7,15 +7,13 @@ done in the tree, on whole strings, never by scanning text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.core.fhir.codec import Tree
-
-Place = tuple["str | int", ...]
-"""The keys and indexes that lead to a value in a resource."""
+from gateway.core.fhir.scan import FETCHED, Link, Place, place_of
 
 
 @dataclass(frozen=True)
@@ -30,60 +28,108 @@ class Bases:
         return (self.public, self.upstream)
 
     @cached_property
-    def upstream_origin(self) -> str:
-        parts = urlsplit(self.upstream)
-        return f"{parts.scheme}://{parts.netloc}"
+    def upstream_host(self) -> str:
+        """In lower case; every spelling of an address of the upstream has it in it."""
+        return urlsplit(self.upstream).hostname or ""
+
+    @cached_property
+    def upstream_host_bytes(self) -> bytes:
+        return self.upstream_host.encode()
+
+    @cached_property
+    def upstream_origin(self) -> re.Pattern[str]:
+        """Scheme and authority of the upstream in any case, its scheme's own port said or not, with or
+        without a user (RFC 3986, 6.2.2.1 and 6.2.3)."""
+        return _origin(self.upstream)
+
+    @cached_property
+    def upstream_base(self) -> re.Pattern[str]:
+        path = re.escape(urlsplit(self.upstream).path)
+        return re.compile(self.upstream_origin.pattern + (f"{path}(?![A-Za-z0-9_-])" if path else ""))
+
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+def _origin(address: str) -> re.Pattern[str]:
+    parts = urlsplit(address)
+    own = _PORTS.get(parts.scheme)
+    host = parts.netloc.rpartition("@")[2].removesuffix(f":{own}")
+    port = f"(?::{own})?" if parts.port in (None, own) else ""
+    return re.compile(
+        rf"(?i:{parts.scheme}://(?:[^\s/?#@]*@)?{re.escape(host)}{port}(?![a-z0-9_-]|\.[a-z0-9]|:\d))"
+    )
 
 
 def may_hold_addresses(raw: bytes, bases: Bases) -> bool:
     """Quickly no for most resources. `\\/` and `\\u` could spell an address in another way: maybe."""
-    return b'"url"' in raw or b"\\u" in raw or b"\\/" in raw or bases.upstream_origin.encode() in raw
+    if b"\\" in raw and (b"\\u" in raw or b"\\/" in raw):
+        return True
+    return b'rl"' in raw or bases.upstream_host_bytes in raw.lower()
 
 
-def addresses(tree: dict[str, Tree], bases: Bases) -> Iterator[tuple[Place, str | None]]:
-    """Strings that hold an address of the upstream, rewritten to ours; attachment addresses that lead
-    elsewhere inside the hospital, or carry their own permission (a presigned URL), left out."""
-    origin, public_origin = bases.upstream_origin, bases.public
-    for place, text in _strings(tree):
-        if bases.upstream in text:
-            yield place, text.replace(bases.upstream, bases.public).replace(origin, public_origin)
-        elif origin in text or (_is_attachment(place) and _leads_inside(text, bases)):
-            yield place, None
+def addresses(texts: Iterable[tuple[Link, str]], bases: Bases) -> Iterator[tuple[Place, str | None]]:
+    """Strings that hold an address of the upstream, rewritten to ours; addresses to fetch from that lead
+    elsewhere inside the hospital, carry their own permission (a presigned URL) or are malformed, left out."""
+    for link, text in texts:
+        fetched = _is_fetched(link)
+        if bases.upstream_host in text.lower() and bases.upstream_origin.search(text):
+            ours = _rewritten(text, bases)
+            kept = ours is not None and not (fetched and not _is_ours(ours, bases))
+            yield place_of(link), ours if kept else None
+        elif fetched and not _may_be_fetched(text, bases):
+            yield place_of(link), None
 
 
-def _strings(tree: Tree) -> Iterator[tuple[Place, str]]:
-    todo: list[tuple[Place, Tree]] = [((), tree)]
-    while todo:
-        place, node = todo.pop()
-        for key, value in node.items() if type(node) is dict else enumerate(node):
-            if type(value) is str:
-                if "://" in value:
-                    yield (*place, key), value
-            elif type(value) is dict or type(value) is list:
-                todo.append(((*place, key), value))
+def _rewritten(text: str, bases: Bases) -> str | None:
+    """None if it names another part of the upstream than its FHIR base."""
+    if not bases.upstream_base.search(text):
+        return None
+    ours = bases.upstream_base.sub(lambda _: bases.public, text)
+    return bases.upstream_origin.sub(lambda _: bases.public, ours)
 
 
-def _is_attachment(place: Place) -> bool:
+def _is_fetched(link: Link) -> bool:
     """Whether an address is there to be fetched, and not a name: an extension's, a definition's own."""
+    place = place_of(link)
+    if place[-1] not in FETCHED or len(place) == 1:
+        return False
     named = any(step in ("extension", "modifierExtension") for step in place[-3:-1])
-    return place[-1] == "url" and len(place) > 1 and not named
+    return place[-1] == "valueUrl" or not named
+
+
+def _is_ours(text: str, bases: Bases) -> bool:
+    below = text == bases.public or text.startswith(bases.public + "/")
+    return below and _UNSIGNED.fullmatch(text) is not None
+
+
+_UNSIGNED = re.compile(r"[^\s\\?#]*")
+_ABSOLUTE = re.compile(r"(?i:https?)://([A-Za-z0-9.\-]+)(?::\d{1,5})?(?:/[^\s\\?#]*)?")
+_RELATIVE = re.compile(r"[A-Za-z0-9][^\s\\?#:]*")
+_NAME_OR_DATA = re.compile(r"(?i:urn|data):[^\s]*")
+
+
+def _may_be_fetched(text: str, bases: Bases) -> bool:
+    """Whether an address is one of a public host, or below ours, and nothing in it (a query, a fragment, a
+    user) could be a permission. What is not understood may not."""
+    if _is_ours(text, bases) or _RELATIVE.fullmatch(text) or _NAME_OR_DATA.fullmatch(text):
+        return True
+    absolute = _ABSOLUTE.fullmatch(text)
+    return absolute is not None and _is_public(absolute[1].lower().rstrip("."))
 
 
 _PRIVATE_NAME = re.compile(
-    r"(?:[^.:]*|.*\.(?:internal|local|localhost|lan|intranet|home|corp))\Z", re.IGNORECASE
+    r"[^.]*|.*\.(?:internal|local|localhost|localdomain|lan|intranet|private|home|corp|arpa)"
 )
-_PRIVATE_NUMBER = re.compile(r"(?:127|10|0|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.[\d.]+\Z|.*:.*\Z")
+# What a browser takes for a number (WHATWG URL, host parsing): `127.1`, `0x7f000001`.
+_NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
+_QUAD = re.compile(r"(?:(?:0|[1-9]\d{0,2})\.){3}(?:0|[1-9]\d{0,2})")
+_PRIVATE_QUAD = re.compile(
+    r"(?:0|10|127|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01])|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\..*"
+)
 
 
-def _leads_inside(text: str, bases: Bases) -> bool:
-    """Whether an attachment's absolute address names an internal host or carries its own permission."""
-    if text.startswith(bases.public + "/"):
-        return False
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-    except ValueError:
-        return True
-    if parts.scheme not in ("http", "https") or parts.query or "@" in parts.netloc:
-        return True
-    return bool(_PRIVATE_NAME.fullmatch(host) or _PRIVATE_NUMBER.fullmatch(host))
+def _is_public(host: str) -> bool:
+    if _NUMERIC.fullmatch(host):
+        return _QUAD.fullmatch(host) is not None and _PRIVATE_QUAD.fullmatch(host) is None
+    return _PRIVATE_NAME.fullmatch(host) is None

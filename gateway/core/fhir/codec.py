@@ -18,6 +18,7 @@ import msgspec
 
 MAX_DEPTH: Final = 64  # FHIR data nests about 20 deep; some parsers fail at a few hundred
 MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_CONTAINERS: Final = 1_000_000  # an empty object is two bytes to send and over a hundred to hold
 
 Tree = Any
 """None, bool, int, `jiter.LosslessFloat`, str, list or dict, as parsed."""
@@ -32,19 +33,31 @@ def parse(data: bytes) -> Tree:
 
     Raises:
         CodecError: not UTF-8 JSON, a key twice in one object, a lone surrogate, a BOM, a number that
-            JSON does not have, a NUL in a string, nesting over `MAX_DEPTH`, or more than `MAX_BYTES`.
+            JSON does not have, a NUL in a string, nesting over `MAX_DEPTH`, more than `MAX_BYTES`, or more
+            than `MAX_CONTAINERS` opening brackets.
     """
-    tree = _parse(data)
     # Fewer brackets than the limit cannot nest deeper than it.
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _deeper_than(tree, MAX_DEPTH):
+    tree = _parse(data)
+    if _openings(data) > MAX_DEPTH and _deeper_than(tree, MAX_DEPTH):
         raise CodecError("the document nests too deeply")
     return tree
 
 
+def _openings(data: bytes) -> int:
+    """The arrays and objects of a document, or more: brackets inside strings are counted too."""
+    return data.count(b"{") + data.count(b"[")
+
+
+def _check_size(data: bytes) -> None:
+    """What must be known before any parser sees the document."""
+    # Each container has an opening bracket, so a short document cannot hold too many.
+    if len(data) > MAX_BYTES or (len(data) > MAX_CONTAINERS and _openings(data) > MAX_CONTAINERS):
+        raise CodecError("the document is too large")
+
+
 def _parse(data: bytes) -> Tree:
     """As `parse`, with the parser's own limit to the depth."""
-    if len(data) > MAX_BYTES:
-        raise CodecError("the document is too large")
+    _check_size(data)
     try:
         tree = jiter.from_json(
             data,
@@ -115,6 +128,7 @@ def split_bundle(data: bytes) -> SplitBundle:
     Raises:
         CodecError: the frame is not strict JSON, or not shaped like a Bundle.
     """
+    _check_size(data)
     try:
         entries = _raw_bundle.decode(data).entry
     except (msgspec.DecodeError, RecursionError) as error:
@@ -227,6 +241,11 @@ def member(raw: bytes, name: str) -> bytes | None:
 
 
 _quote = msgspec.json.Encoder().encode
+
+
+def elements(raw: bytes) -> list[bytes]:
+    """The bytes of each element of the array `raw`."""
+    return [bytes(element) for element in _array.decode(raw)]
 
 
 def quote(text: str) -> bytes:

@@ -116,8 +116,8 @@ def texts(value: object) -> Iterator[str | None]:
 
 def _parts(value: dict[str, Any]) -> Iterator[str | None]:
     for part in _TEXT_PARTS:
-        inner = value.get(part)
-        if inner is not None or part in value or _is_masked(value, part):
+        if part in value or _is_masked(value, part):
+            inner = value.get(part)
             for text in inner if isinstance(inner, list) else [inner]:
                 yield text if isinstance(text, str) else None
 

@@ -1,111 +1,162 @@
 """References that may tell of a record the reader cannot see: in `display`, by identifier, or by being there.
 
 A mention is found by the shape of its object, wherever it stands. One that may stay as it is makes no
-mention: of the record's own patient, of a shared type, or a bare reference to a clinical record. Whether
-the target of the others is visible is decided per reader, see `redact`.
+mention: of the record's own patient, of a shared type, or a bare reference to a clinical record. What has
+signs of a Reference and is not understood is a mention that may never stay. Whether the target of the
+others is visible is decided per reader, see `redact`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from gateway.core.fhir.addresses import Bases, Place
+from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.codec import Tree
-from gateway.core.fhir.compartment import reference_of
+from gateway.core.fhir.compartment import parse_reference
+from gateway.core.fhir.contained import Inner
+from gateway.core.fhir.references import (
+    LITERATURE,
+    LOGICAL_REFERENCE,
+    PEOPLE,
+    UNTYPED,
+    holds_references,
+    is_coding,
+    is_literature,
+    is_other_element,
+    named_type,
+)
+from gateway.core.fhir.scan import SIGNS, Link, Place, element_of, place_of
 from gateway.core.values import Ref
 
-PEOPLE: Final = frozenset({"Patient", "RelatedPerson", "Person"})
-# Members of a Reference without a `reference`; a leading `_` is where JSON keeps an element's extensions.
-LOGICAL_REFERENCE: Final = frozenset(
-    {"id", "extension", "_reference", "type", "_type", "identifier", "display", "_display"}
-)
-SPEAKING: Final = ("identifier", "display", "_display")
-"""The members of a Reference that tell more of its target than where it is."""
+SILENT: Final = frozenset({"reference", "type"})
+"""The members of a Reference that tell no more of its target than where it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A Reference that may tell of a record the reader cannot see.
 
-    `target` is the record on this server, if it is one that could be looked up and shown; `whole` says
-    that the reference itself identifies somebody, so that without the target nothing of it may stay.
+    `target` is the record on this server, if it is one that could be looked up and shown, or the contained
+    record; `whole` says that the reference itself identifies somebody, so that without the target nothing of
+    it may stay. Otherwise `words` are the members that go.
     """
 
     place: Place
-    target: Ref | None
+    target: Ref | Inner | None
     whole: bool
+    words: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The record that mentions: its type, whose it is (`Patient/id`), and the local references (`#id`) to
-    contained resources that are strangers in it."""
+class Holder(NamedTuple):
+    """The resource that mentions: its type, where it stands (`start`: None, or where it is contained), whose
+    it is (`Patient/id`), and what its local references (`#id`) may point at."""
 
     kind: str
+    start: Link
     own: frozenset[str]
-    strangers: frozenset[str]
+    locals: Mapping[str, Inner | None]
     catalogue: Catalogue
     bases: Bases
 
 
-def mentions(tree: dict[str, Tree], holder: Holder) -> Iterator[Mention]:
-    """Every mention in the record, in no particular order."""
-    for place, node in _objects(tree):
+def mentions(objects: Iterable[tuple[Link, dict[str, Tree]]], holder: Holder) -> Iterator[Mention]:
+    """The mentions among objects with signs of a Reference, in no particular order."""
+    literature = LITERATURE.get(holder.kind)
+    for link, node in objects:
         reference = node.get("reference")
-        if type(reference) is str:
-            mention = None if reference in holder.own else _literal(place, node, reference, holder)
-        elif "reference" in node and type(reference) is not dict and type(reference) is not list:
-            mention = Mention(place, None, True)  # no Reference that anybody could follow
+        if link is holder.start or (literature and element_of(link, holder.start) in literature):
+            mention = _literature(link, node, holder) if "reference" in node else None
+        elif type(reference) is str:
+            mention = None if reference in holder.own else _literal(link, node, reference, holder)
+        elif "reference" in node:
+            mention = _unlike(link, node, holder)
         else:
-            mention = _logical(place, node, holder)
+            mention = None if is_coding(node) else _logical(link, node, holder)
         if mention is not None:
             yield mention
 
 
-def _literal(place: Place, node: dict[str, Tree], reference: str, holder: Holder) -> Mention | None:
+def _literature(link: Link, node: dict[str, Tree], holder: Holder) -> Mention | None:
+    """The mention made by a resource or element whose `reference` is no Reference, but says what to read."""
+    stays = is_literature(holder.kind, element_of(link, holder.start), node["reference"], holder.catalogue)
+    return None if stays else Mention(place_of(link), None, False, ("reference", "_reference"))
+
+
+def _literal(link: Link, node: dict[str, Tree], reference: str, holder: Holder) -> Mention | None:
     """The mention made by a Reference with a `reference`, or None when it may stay as it is."""
     if reference.startswith("#"):
-        return Mention(place, None, True) if reference in holder.strangers else None
-    target = reference_of(node, holder.bases.both)
-    if target is not None and str(target) in holder.own:
-        return None
-    named = target.type if target is not None else _named_type(reference)
-    kind = holder.catalogue.access(named).kind if named is not None else None
+        return _local(link, reference, holder)
+    named = named_type(reference, holder.catalogue, holder.bases.both)
+    if named is None or _contradicts(node, named):
+        return Mention(place_of(link), None, True)
+    kind = holder.catalogue.access(named).kind
     if kind == "shared":
         return None
     if named in PEOPLE:
-        return Mention(place, target if named == "RelatedPerson" else None, True)
-    if not any(member in node for member in SPEAKING):
+        target = parse_reference(reference, holder.bases.both)
+        if target is not None and str(target) in holder.own:
+            return None
+        return Mention(place_of(link), target if named == "RelatedPerson" else None, True)
+    words = tuple(name for name in node if name not in SILENT) if len(node) > 1 else ()
+    if not words:
         return None
-    return Mention(place, target if kind == "compartment" else None, False)
+    target = parse_reference(reference, holder.bases.both) if kind == "compartment" else None
+    return Mention(place_of(link), target, False, words)
 
 
-_TYPE_IN_URL = re.compile(
-    r"(?:^|/)([A-Z][A-Za-z]{2,63})(?:/[A-Za-z0-9\-.]{1,64}(?:/_history/[^/?#]*)?|\?.*)\Z"
-)
+def _contradicts(node: dict[str, Tree], named: str) -> bool:
+    """Whether `type` says another type than the reference names, or a person's where it names none."""
+    if "type" not in node:
+        return False
+    said = node["type"]
+    return said in PEOPLE if named == UNTYPED and type(said) is str else said != named
 
 
-def _named_type(reference: str) -> str | None:
-    """The type that an address of another server, or a conditional reference, speaks of."""
-    found = _TYPE_IN_URL.search(reference)
-    return found.group(1) if found else None
+def _local(link: Link, reference: str, holder: Holder) -> Mention | None:
+    """A stranger's, and one that points at nothing, may not stay; a record's, as long as the record does."""
+    if reference not in holder.locals:
+        return Mention(place_of(link), None, True)
+    inner = holder.locals[reference]
+    return Mention(place_of(link), inner, True) if inner is not None else None
 
 
-def _logical(place: Place, node: dict[str, Tree], holder: Holder) -> Mention | None:
+def _unlike(link: Link, node: dict[str, Tree], holder: Holder) -> Mention | None:
+    """The mention made by an object whose `reference` is no text: none if that is the name of an element."""
+    element = element_of(link, holder.start)
+    other = holds_references(node, SIGNS) or (
+        type(node["reference"]) is dict and is_other_element(holder.kind, element, node, SIGNS)
+    )
+    if other and element not in private_references(holder.catalogue, holder.kind):
+        return None
+    return Mention(place_of(link), None, True)
+
+
+def _logical(link: Link, node: dict[str, Tree], holder: Holder) -> Mention | None:
     """The mention made by a Reference without a `reference`: by identifier, or by display at a place
     where only people or their records can stand."""
-    if not node.keys() <= LOGICAL_REFERENCE or type(node.get("identifier", {})) is not dict:
-        return None  # a Coding, a BackboneElement
+    element = element_of(link, holder.start)
+    if is_other_element(holder.kind, element, node, SIGNS):
+        return None
+    if not _is_understood(node):
+        return Mention(place_of(link), None, True)
     said = node.get("type")
-    if type(said) is str:
-        return None if holder.catalogue.access(said).kind == "shared" else Mention(place, None, True)
-    element = ".".join(step for step in place if type(step) is str)
-    private = element in private_references(holder.catalogue, holder.kind)
-    return Mention(place, None, True) if private else None
+    if said is not None:
+        shared = holder.catalogue.access(said).kind == "shared"
+    else:
+        shared = element not in private_references(holder.catalogue, holder.kind)
+    return None if shared else Mention(place_of(link), None, True)
+
+
+def _is_understood(node: dict[str, Tree]) -> bool:
+    return (
+        node.keys() <= LOGICAL_REFERENCE
+        and type(node.get("identifier", {})) is dict
+        and type(node.get("display", "")) is str
+        and type(node.get("type", "")) is str
+    )
 
 
 def private_references(catalogue: Catalogue, kind: str) -> frozenset[str]:
@@ -123,20 +174,3 @@ def private_references(catalogue: Catalogue, kind: str) -> frozenset[str]:
 
 
 _private_references: dict[tuple[str, str], frozenset[str]] = {}
-
-
-def _objects(tree: dict[str, Tree]) -> Iterator[tuple[Place, dict[str, Tree]]]:
-    """Every object in the tree that has a key of a Reference, with its place."""
-    todo: list[tuple[Place, Tree]] = [((), tree)]
-    while todo:
-        place, node = todo.pop()
-        if type(node) is dict:
-            if "reference" in node or "identifier" in node or "display" in node or "_display" in node:
-                yield place, node
-            for key, value in node.items():
-                if type(value) is dict or type(value) is list:
-                    todo.append(((*place, key), value))
-        else:
-            for index, value in enumerate(node):
-                if type(value) is dict or type(value) is list:
-                    todo.append(((*place, index), value))

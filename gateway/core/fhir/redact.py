@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import Any, Final
 
-from gateway.core.fhir.addresses import Place
-from gateway.core.fhir.codec import DROP, Edit, apply_edit, keep_members, member, quote
+from gateway.core.fhir.codec import DROP, Edit, apply_edit, elements, keep_members, member, quote
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.mentions import SPEAKING, Mention
 from gateway.core.fhir.outline import Outline
+from gateway.core.fhir.scan import Place
 from gateway.core.values import Ref, Shape
 
 MASKED: Final = (
@@ -29,22 +28,27 @@ SUBSETTED: Final = (
 
 def hidden_targets(facts: Facts) -> Iterator[Ref]:
     """The records whose visibility decides how much of a mention may stay."""
-    return (mention.target for mention in facts.mentions if mention.target is not None)
+    return (mention.target for mention in facts.mentions if isinstance(mention.target, Ref))
 
 
-def redact(raw: bytes, facts: Facts, visible: Set[Ref]) -> bytes:
-    """`raw` without what tells of records outside `visible`; `raw` itself when there is nothing to do."""
-    if not (facts.mentions or facts.addresses or facts.strangers):
+def redact(raw: bytes, facts: Facts, visible: Set[Ref], banned: Set[int] = frozenset()) -> bytes:
+    """`raw` without what tells of records outside `visible`, and without the contained records at the
+    indexes `banned`; `raw` itself when there is nothing to do."""
+    if not (facts.mentions or facts.addresses or facts.strangers or banned):
         return raw
     edits: dict[str | int, Any] = {}
     for place, address in facts.addresses:
         _put(edits, place, DROP if address is None else quote(address))
-    silenced = [mention for mention in facts.mentions if mention.target not in visible]
+    shown = visible | {inner for inner in facts.inner if inner.index not in banned}
+    silenced = [mention for mention in facts.mentions if mention.target not in shown]
     for mention in silenced:
-        _put(edits, mention.place, _silence(mention))
-    for index in facts.strangers:
+        if mention.whole:
+            _put(edits, mention.place, MASKED)
+        for word in mention.words:
+            _put(edits, (*mention.place, word), DROP)
+    for index in (*facts.strangers, *banned):
         _put(edits, ("contained", index), DROP)
-    if silenced or facts.strangers:
+    if silenced or facts.strangers or banned:
         # Narrative is generated from the whole record; it repeats what was just taken out.
         for place in facts.narratives:
             _put(edits, place, DROP)
@@ -55,10 +59,6 @@ def redact(raw: bytes, facts: Facts, visible: Set[Ref]) -> bytes:
     return left
 
 
-def _silence(mention: Mention) -> Edit:
-    return MASKED if mention.whole else dict.fromkeys(SPEAKING, DROP)
-
-
 def _put(edits: dict[str | int, Any], place: Place, edit: Edit) -> None:
     """Adds `edit` at `place`. An edit of a whole value wins over edits inside it."""
     node = edits
@@ -66,10 +66,7 @@ def _put(edits: dict[str | int, Any], place: Place, edit: Edit) -> None:
         node = node.setdefault(step, {})
         if not isinstance(node, dict):
             return
-    old = node.get(place[-1])
-    if isinstance(old, dict) and isinstance(edit, dict):
-        old.update(edit)
-    elif old is None or isinstance(old, dict):
+    if node.get(place[-1]) is not DROP:
         node[place[-1]] = edit
 
 
@@ -101,7 +98,6 @@ def _tag_subsetted(raw: bytes) -> bytes:
     if meta is None:
         edit: Edit = {"meta": b'{"tag":[' + SUBSETTED + b"]}"}
     else:
-        tags = (member(meta, "tag") or b"[]").strip()
-        before = tags[:-1] + b"," if tags != b"[]" else b"["
-        edit = {"meta": {"tag": before + SUBSETTED + b"]"}}
+        tags = [*elements(member(meta, "tag") or b"[]"), SUBSETTED]
+        edit = {"meta": {"tag": b"[" + b",".join(tags) + b"]"}}
     return apply_edit(raw, edit) or raw

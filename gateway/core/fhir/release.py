@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +18,7 @@ from gateway import errors
 from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.codec import CodecError, Tree
+from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.outline import NOTHING, Outline
 from gateway.core.fhir.redact import hidden_targets, redact, reshape
@@ -44,13 +45,18 @@ class Judgement(Protocol):
 
 Judge = Callable[[Facts, Content], Judgement]
 
+JudgeInner = Callable[[Facts, Inner], bool]
+"""Whether a contained record may stay in a resource that may be seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A resource that may be released, as it came."""
+    """A resource that may be released, as it came; `banned` are the indexes of the contained records that
+    stay behind."""
 
     raw: bytes
     facts: Facts
+    banned: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,7 @@ def review_page(
     required: Sequence[tuple[str, str]],
     facts_of: FactsOf,
     judge: Judge,
+    judge_inner: JudgeInner,
 ) -> Review:
     """Judges each entry of a searchset Bundle. `required` are the query pairs that narrow the search: an
     upstream whose self link shows that it left one out did not do what was asked.
@@ -134,10 +141,19 @@ def review_page(
             continue
         judgement = judge(candidate.facts, candidate_content(candidate))
         if judgement.visible:
-            candidates.append(candidate)
+            candidates.append(without_banned(candidate, judge_inner))
         else:
             withheld[judgement.reason] += 1
     return Review(tuple(candidates), dict(withheld), cursor, complete=cursor is None)
+
+
+def without_banned(candidate: Candidate, judge_inner: JudgeInner) -> Candidate:
+    """A candidate that may be seen, without the contained records that may not."""
+    if not candidate.facts.inner:
+        return candidate
+    facts = candidate.facts
+    banned = frozenset(inner.index for inner in facts.inner if not judge_inner(facts, inner))
+    return replace(candidate, banned=banned)
 
 
 def _candidate(raw: bytes, facts_of: FactsOf) -> Candidate:
@@ -209,7 +225,7 @@ _ODD_PATH: Final = frozenset("%\\;# \t\r\n")
 def build_instance(candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines) -> bytes:
     """The resource as it may leave."""
     outline = outlines.get(candidate.facts.type, NOTHING)
-    return reshape(redact(candidate.raw, candidate.facts, visible), shape, outline)
+    return reshape(redact(candidate.raw, candidate.facts, visible, candidate.banned), shape, outline)
 
 
 def build_searchset(

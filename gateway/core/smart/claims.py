@@ -58,8 +58,8 @@ EXP = Needed("exp", kinds.seconds)
 IAT = Needed("iat", kinds.seconds)
 NBF = Allowed("nbf", kinds.seconds)
 JTI = Needed("jti", kinds.name)
-CLIENT_ID = Needed("client_id", kinds.name)
-AZP = Allowed("azp", kinds.name)  # OpenID Connect's word for the client; it must be the same one
+CLIENT_ID = Needed("client_id", kinds.client)
+AZP = Allowed("azp", kinds.client)  # OpenID Connect's word for the client; it must be the same one
 SCOPE = Needed("scope", kinds.text)
 # SMART context
 PATIENT = Allowed("patient", kinds.fhir_id)
@@ -70,6 +70,7 @@ PURPOSE_OF_USE = Allowed("purpose_of_use", kinds.purposes)
 ROLE = Allowed("role", kinds.name)
 ORGANIZATION = Allowed("organization", kinds.organization)
 CONSENT = Allowed("consent", kinds.consents)
+TOKEN_ENTRY = Allowed("token_entry", kinds.ledger_entry)  # of its issue; believed of our own issuer alone
 
 # Known names that change nothing about what is released; their kind is checked all the same.
 WITHOUT_EFFECT: tuple[Allowed[object], ...] = (
@@ -108,6 +109,7 @@ USED: tuple[Allowed[object], ...] = (
     ROLE,
     ORGANIZATION,
     CONSENT,
+    TOKEN_ENTRY,
 )
 ALLOWED = USED + WITHOUT_EFFECT + REFUSED
 CLAIMS = frozenset(row.name for row in NEEDED) | frozenset(row.name for row in ALLOWED)
@@ -148,6 +150,7 @@ def read_claims(
         role=ROLE.read(claims),
         organization=ORGANIZATION.read(claims),
         consents=_consents(claims, rule),
+        issued=_as_issued(claims, rule),
         digest=digest,
     )
 
@@ -199,6 +202,11 @@ def _consents(claims: Claims, rule: IssuerRule) -> tuple[ConsentRef, ...] | None
     if consents is None and rule.binding == "claim":
         raise _refusal("consent", "is missing")
     return consents
+
+
+def _as_issued(claims: Claims, rule: IssuerRule) -> tuple[int, str] | None:
+    entry = TOKEN_ENTRY.read(claims)
+    return entry if rule.own else None
 
 
 def _as(name: str, kind: Callable[[object], T], value: object) -> T:

@@ -29,7 +29,8 @@ class IssuerRule:
     """An issuer whose tokens are accepted at one FHIR base.
 
     `issuer` and `audience` are compared character by character. `audience` is that FHIR base, unless
-    operator and issuer agreed on another name for it; then `base` is the FHIR base.
+    operator and issuer agreed on another name for it; then `base` is the FHIR base. `own` is the gateway's
+    own issuer, whose tokens name their entry in the ledger.
     `binding` says how tokens meet consents: named in the `consent` claim, or looked up.
     `default_purpose` stands in where a token states no purpose of use. Raises `ValueError`.
     """
@@ -41,6 +42,7 @@ class IssuerRule:
     default_purpose: str | None = None
     max_lifetime_s: int = DAY_S
     base: str = ""
+    own: bool = False
 
     @property
     def fhir_base(self) -> str:

@@ -17,6 +17,7 @@ MAX_PURPOSES = 16
 USER_TYPES = ("Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person")
 
 _NAME = re.compile(r"[ -~]{1,255}")
+_CLIENT = re.compile(r"[ -?A-~]{1,255}")
 _CONSENT_ID = re.compile(r"[!-~]{1,64}")
 _PURPOSE = re.compile(r"[A-Z]{3,20}")
 # 32 bytes in base64url: 43 digits, the last of which carries four bits (RFC 4648 section 3.5).
@@ -37,6 +38,14 @@ def name(value: object) -> str:
     """An identifier: 1 to 255 printable ASCII characters (OpenID Connect Core, `sub`)."""
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         raise Wrong("is not a string of 1 to 255 printable ASCII characters")
+    return value
+
+
+def client(value: object) -> str:
+    """A client identifier (RFC 6749 section 2.2), without `@`: consents write `client:app-1@https://idp.example`
+    for a client of one issuer, which no name of another issuer's client may spell."""
+    if not isinstance(value, str) or _CLIENT.fullmatch(value) is None:
+        raise Wrong("is not a string of 1 to 255 printable ASCII characters without @")
     return value
 
 
@@ -105,6 +114,16 @@ def consents(value: object) -> tuple[ConsentRef, ...]:
     if len({ref.id for ref in refs}) != len(refs):
         raise Wrong("names a consent twice")
     return refs
+
+
+def ledger_entry(value: object) -> tuple[int, str]:
+    """Where an entry is in the ledger: its index and its leaf hash, as a list of two."""
+    if len(array(value)) != 2:
+        raise Wrong("is not an index and a leaf hash")
+    index, digest = array(value)
+    if type(index) is not int or index < 0 or not isinstance(digest, str) or not _HASH.fullmatch(digest):
+        raise Wrong("is not an index and a leaf hash")
+    return index, digest
 
 
 def refused(_: object) -> NoReturn:

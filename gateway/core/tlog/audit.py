@@ -2,7 +2,7 @@
 
 One pass, flat memory. Nothing the log says of itself is taken over: leaf hashes, tiles and root are
 derived again from the entries, and the first thing that differs is named by its place. The signatures
-of gateways are checked by a callable, so that they can be spread over processes.
+of gateways are checked by a callable, so that they can be spread over threads.
 """
 
 from __future__ import annotations

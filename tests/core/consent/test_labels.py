@@ -179,7 +179,9 @@ def _rule(texts: str) -> LabelRule:
     return rule
 
 
-NAMES = sorted(SENSITIVITIES.codes) + list(LEVELS) + ["MASK", "NEVERHEARD", "hiv", "https://x.example|Z", "|HIV"]
+NAMES = (
+    sorted(SENSITIVITIES.codes) + list(LEVELS) + ["MASK", "NEVERHEARD", "hiv", "https://x.example|Z", "|HIV"]
+)
 RULES = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map(LABELS.rule)
 RECORDS = st.frozensets(st.sampled_from(NAMES).map(label), max_size=3)
 

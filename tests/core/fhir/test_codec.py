@@ -70,6 +70,17 @@ def test_refuses_what_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
         codec.parse(b'"' + b"x" * 9 + b'"')
 
 
+def test_refuses_what_holds_too_much_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "MAX_CONTAINERS", 10)
+    flat = b"[" + b",".join([b"{}"] * 9) + b"]"
+    codec.parse(flat)
+    for data in (flat[:-1] + b",[]]", b"[" * 11, b'["' + b"{" * 10 + b'"]'):
+        with pytest.raises(CodecError, match="too large"):
+            codec.parse(data)
+    with pytest.raises(CodecError, match="too large"):
+        codec.split_bundle(bundle(*[b"{}"] * 10))
+
+
 NUMBERS = ["7.10", "1E3", "1e-7", "-0.0", "0.1000000000000000000000000000000000000001", "100.00", "1e999"]
 
 

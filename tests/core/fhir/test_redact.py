@@ -72,7 +72,16 @@ def test_what_is_cut_keeps_the_bytes_around_it() -> None:
             {"reference": "Observation/y", "type": "Observation", "display": "d"},
             {"reference": "Observation/y", "type": "Observation"},
         ),
+        (
+            {"reference": "Observation/y", "extension": [{"url": "u", "valueString": "HIV"}]},
+            {"reference": "Observation/y"},
+        ),
+        (
+            {"reference": "Observation/y", "_reference": {"id": "HIV"}, "note": "HIV"},
+            {"reference": "Observation/y"},
+        ),
         ({"reference": "Patient/b", "display": "d"}, MASK),
+        ({"reference": "Patient/b/", "display": "d"}, MASK),
         ({"type": "Patient", "display": "d"}, MASK),
     ],
 )
@@ -96,6 +105,57 @@ def test_strangers_go_with_their_references() -> None:
     assert left["performer"] == [MASK, {"reference": "#p"}]
     assert "text" not in left
     assert "contained" not in redacted(observation(contained=[donor]))
+
+
+CONDITION = {
+    "resourceType": "Condition",
+    "id": "c",
+    "subject": {"reference": "Patient/a"},
+    "code": {"text": "HIV"},
+}
+
+
+def test_a_banned_record_goes_with_its_references() -> None:
+    doctor = {"resourceType": "Practitioner", "id": "p"}
+    tree = observation(
+        contained=[doctor, CONDITION], focus=[{"reference": "#c", "display": "HIV"}, {"reference": "#p"}]
+    )
+    raw = json.dumps(tree).encode()
+    facts = facts_of(raw, R4, BASES)
+    assert [inner.index for inner in facts.inner] == [1]
+    assert redact(raw, facts, frozenset()) is raw
+    left = json.loads(redact(raw, facts, frozenset(), frozenset({1})))
+    assert left == {
+        **{key: value for key, value in tree.items() if key != "text"},
+        "contained": [doctor],
+        "focus": [MASK, {"reference": "#p"}],
+    }
+
+
+def test_one_of_two_records_is_banned() -> None:
+    other = {**CONDITION, "id": "d", "code": {"text": "flu"}, "evidence": [{"detail": [{"reference": "#c"}]}]}
+    raw = json.dumps(
+        observation(contained=[CONDITION, other], focus=[{"reference": "#c"}, {"reference": "#d"}])
+    ).encode()
+    left = json.loads(redact(raw, facts_of(raw, R4, BASES), frozenset(), frozenset({0})))
+    assert left["contained"] == [{**other, "evidence": [{"detail": [MASK]}]}]
+    assert left["focus"] == [MASK, {"reference": "#d"}]
+
+
+@pytest.mark.parametrize(
+    "value", ["Patient/b", "https://x.example/fhir/Patient/b", 7, {"reference": "Patient/b"}, ["Patient/b"]]
+)
+def test_a_resources_own_reference_is_no_reference(value: object) -> None:
+    issue = {
+        "resourceType": "DetectedIssue",
+        "id": "x",
+        "patient": {"reference": "Patient/a"},
+        "status": "final",
+    }
+    assert redacted({**issue, "reference": value}) == issue
+    assert redacted(observation(reference=value)) == {k: v for k, v in observation().items() if k != "text"}
+    cited = {**issue, "reference": "https://doi.org/10.1000/182"}
+    assert redacted(cited) == cited
 
 
 def test_sections_lose_their_narrative() -> None:
@@ -251,11 +311,17 @@ def test_whole_shapes(shape: Shape) -> None:
 
 @pytest.mark.parametrize(
     ("meta", "tags"),
-    [(None, [SUB]), ({"tag": []}, [SUB]), ({"tag": [{"code": "t"}]}, [{"code": "t"}, SUB])],
+    [
+        (b"", [SUB]),
+        (b',"meta":{}', [SUB]),
+        (b',"meta":{"tag":[]}', [SUB]),
+        (b',"meta":{"tag":[ ]}', [SUB]),
+        (b',"meta":{"tag": [\n{"code":"t"} ] }', [{"code": "t"}, SUB]),
+    ],
 )
-def test_tags_that_are_there_stay(meta: object, tags: list[object]) -> None:
-    tree = {"resourceType": "Observation", "id": "x"} | ({"meta": meta} if meta is not None else {})
-    left = json.loads(reshape(json.dumps(tree).encode(), Shape(elements=("value",)), OUTLINE))
+def test_tags_that_are_there_stay(meta: bytes, tags: list[object]) -> None:
+    raw = b'{"resourceType":"Observation","id":"x"' + meta + b"}"
+    left = json.loads(reshape(raw, Shape(elements=("value",)), OUTLINE))
     assert left["meta"]["tag"] == tags
 
 

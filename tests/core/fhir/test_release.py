@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts, facts_of
 from gateway.core.fhir.release import (
     Candidate,
@@ -21,8 +23,9 @@ from gateway.core.fhir.release import (
     build_searchset,
     lines_of_versions,
     review_page,
+    without_banned,
 )
-from gateway.core.values import Ref, Shape
+from gateway.core.values import Label, Ref, Shape
 from gateway.errors import UpstreamUnusable
 from gateway.mapping import load_catalogue, load_outlines
 
@@ -59,7 +62,7 @@ def bundle(*entries: Any, links: dict[str, str] | None = None, **more: Any) -> b
 
 
 def review(body: bytes, *required: tuple[str, str]) -> Review:
-    return review_page(body, "Observation", BASES, required, facts, of_a)
+    return review_page(body, "Observation", BASES, required, facts, of_a, lambda holder, inner: True)
 
 
 def ids(found: Review) -> list[str]:
@@ -238,6 +241,32 @@ def test_a_mention_is_kept_for_who_sees_its_target() -> None:
     assert b'"d"' not in build_instance(candidate, frozenset(), Shape(), OUTLINES)
 
 
+def condition(id: str, label: str | None = None) -> dict[str, Any]:
+    meta = {"meta": {"security": [{"system": "s", "code": label}]}} if label else {}
+    return {"resourceType": "Condition", "id": id, **meta, "subject": {"reference": "Patient/a"}}
+
+
+def test_contained_records_are_judged() -> None:
+    doctor = {"resourceType": "Practitioner", "id": "p"}
+    body = bundle(
+        observation("1", contained=[doctor, condition("c", "HIV"), condition("d")]), observation("2")
+    )
+
+    def but_hiv(holder: Facts, inner: Inner) -> bool:
+        assert (holder.id, inner.type) == ("1", "Condition")
+        return Label("s", "HIV") not in inner.labels
+
+    found = review_page(body, "Observation", BASES, (), facts, of_a, but_hiv)
+    assert [candidate.banned for candidate in found.candidates] == [{1}, frozenset()]
+    first = searchset(found)["entry"][0]["resource"]
+    assert first["contained"] == [doctor, condition("d")]
+    assert [candidate.banned for candidate in review(body).candidates] == [frozenset()] * 2
+    alone = without_banned(
+        Candidate(json.dumps(condition("c")).encode(), facts(json.dumps(condition("c")).encode())), but_hiv
+    )
+    assert alone.banned == frozenset()
+
+
 def test_lines_of_versions() -> None:
     raws = [json.dumps(observation(id, meta={"versionId": "3"})).encode() for id in ("2", "1")]
     bare = json.dumps(observation("3")).encode()
@@ -263,3 +292,39 @@ def test_a_page_never_shows_more_than_it_was_given(rows: list[tuple[str, str | N
     ]
     assert ids(found) == expected
     assert [entry["resource"]["id"] for entry in searchset(found).get("entry", [])] == expected
+
+
+NAMES = [
+    *("reference", "_reference", "display", "identifier", "type", "extension", "concept", "contained"),
+    *("tag", "security", "profile", "text", "div", "url", "_url", "id", "resourceType", "code", "subject"),
+]
+LEAVES = ["x", " ", "Patient/b", "Observation/y", "#c", "https://x.example/y?z", UP, f"{UP}/x"]
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(LEAVES),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+MEMBERS = st.sampled_from(
+    ["subject", "focus", "contained", "meta", "text", "hasMember", "code", "extension", "reference"]
+)
+SUMMARIES = [Shape(summary=cut) for cut in ("true", "text", "data", "false")]
+SHAPES = st.sampled_from([*SUMMARIES, Shape(elements=("code", "focus"))])
+BLANKS = st.sampled_from([(",", ":"), (" , ", " : "), (",\n", ":\t")])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.dictionaries(MEMBERS, ODD, max_size=5), SHAPES, BLANKS, st.booleans())
+def test_what_leaves_is_strict_json(
+    members: dict[str, Any], shape: Shape, blanks: tuple[str, str], bans: bool
+) -> None:
+    tree = {"resourceType": "Observation", "id": "x", **members}
+    raw = json.dumps(tree, separators=blanks).replace("[]", "[ ]").replace("{}", "{\r}").encode()
+    try:
+        found = facts(raw)
+    except codec.CodecError:
+        return
+    candidate = without_banned(Candidate(raw, found), lambda holder, inner: not bans)
+    left = codec.parse(build_instance(candidate, frozenset(), shape, OUTLINES))
+    assert (left["resourceType"], left["id"]) == ("Observation", "x")
+    page = build_searchset(Review((candidate,), {}), frozenset(), shape, OUTLINES, BASES.public, "s", None)
+    assert codec.parse(page)["entry"][0]["resource"] == left

@@ -14,6 +14,7 @@ from gateway.core.tlog.disclosure import (
     commitment,
     derive_keys,
     disclose,
+    keyed_hash,
     open_disclosures,
     patient_tag,
 )
@@ -52,6 +53,22 @@ def test_salts_and_decoys_are_hmac() -> None:
     decoys = [hmac.digest(SUBJECT.salt, NONCE + b"decoy%d" % i, "sha256") for i in range(15)]
     assert text == forged([b64url(salt), "pat", "x"])
     assert digests == tuple(sorted([sha256(text.encode()), *decoys]))
+
+
+def test_the_tag_is_hmac() -> None:
+    assert patient_tag(SUBJECT, NONCE) == hmac.digest(SUBJECT.tag, NONCE, "sha256")[:16]
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=130), st.lists(st.binary(max_size=130)))
+def test_a_keyed_hash_is_hmac_sha256_each_time(key: bytes, prefix: bytes, rests: list[bytes]) -> None:
+    keyed = keyed_hash(key, prefix)
+    assert [keyed(rest) for rest in rests] == [hmac.digest(key, prefix + rest, "sha256") for rest in rests]
+
+
+@pytest.mark.parametrize("length", [0, 31, 33, 64, 65])
+def test_a_keyed_hash_needs_a_whole_key(length: int) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        keyed_hash(bytes(length))
 
 
 @given(
