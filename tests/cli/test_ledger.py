@@ -51,6 +51,7 @@ def test_a_sound_ledger_verifies(filled: Place) -> None:
         "root": root,
         "published": 5,
         "signatures": True,
+        "sidecars": True,
         "kinds": {"consent.grant": 3, "key.rotate": 2},
     }
 

@@ -324,7 +324,7 @@ def gateway(
 
 
 def prepare(folder: Path, upstream_url: str, *, timeout_s: float = 60, max_count: int = 200) -> Settings:
-    """Keys, an empty ledger, the issuer's key set and the settings, in `folder`; what was made before stays."""
+    """Keys, an empty ledger, the issuer's keys and the settings, in `folder`; what was made before stays."""
     if (folder / "consentry.toml").exists():
         return load(folder / "consentry.toml", {})
     (folder / "idp-keys.json").write_bytes(forge.jwks(forge.public_jwk(issuer_key())))
