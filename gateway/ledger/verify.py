@@ -144,8 +144,8 @@ def verify_store(
 
     Sidecars are opened if `opener` has the keys; else it is only seen that they are there.
     """
-    check_schema(reader)
     check_pages(reader)
+    check_schema(reader)
     source = StoreSource(reader)
     published = _open(source.checkpoint(), keys)
     head = reader.head()  # after the checkpoint: a writer may be at work, and publishes what it has committed

@@ -79,6 +79,16 @@ FAULTS = {
     ),
     "a column": ("UPDATE entry SET kind = 'read.permit' WHERE idx = 3", "entry 3:"),
     "a sidecar": ("DELETE FROM sidecar WHERE idx = 4", "entry 4: its sidecar is missing"),
+    "a byte of a sidecar": (
+        "UPDATE sidecar SET data = CAST(data || x'00' AS BLOB) WHERE idx = 4",
+        "entry 4: its sidecar is not the one recorded",
+    ),
+    "the key of a sidecar": (
+        "UPDATE sidecar SET key_id = zeroblob(16) WHERE idx = 4",
+        "entry 4: its sidecar names a key that is unknown",
+    ),
+    "the mark": ("UPDATE head SET mark = 6", "head: its mark is 6, and the entries say 5"),
+    "a trigger": ("CREATE TRIGGER t AFTER INSERT ON entry BEGIN SELECT 1; END", "database: trigger t "),
     "an entry": ("DELETE FROM entry WHERE idx = 2", "entry 2: missing"),
     "a tile": ("UPDATE tile SET data = zeroblob(length(data))", "entry 0:"),
     "the checkpoint": ("DELETE FROM checkpoint", "checkpoint: the ledger has none"),
@@ -91,6 +101,27 @@ def test_a_fault_is_named_with_its_place(filled: Place, fault: str) -> None:
     with apsw.Connection(str(filled.folder / "ledger.db")) as db:
         db.execute(statement)
     assert filled.refused("ledger", "verify", status=1).startswith(f"consentry: {place}")
+
+
+@pytest.mark.parametrize("at", [0, 2 * 8192], ids=["header", "page"])
+def test_a_damaged_file_is_a_finding(filled: Place, at: int) -> None:
+    path = filled.folder / "ledger.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+    said = filled.refused("ledger", "verify", status=1)
+    assert said.startswith("consentry: database: it is damaged: ")
+
+
+def test_what_takes_keys_is_said_to_be_unchecked_without_them(filled: Place) -> None:
+    with apsw.Connection(str(filled.folder / "ledger.db")) as db:
+        db.execute("UPDATE sidecar SET key_id = zeroblob(16) WHERE idx = 4")
+    (filled.folder / "keys/kek.key").rename(filled.folder / "kek.away")
+    assert "sidecars of entries not opened" in filled.good("ledger", "verify")
+    assert filled.json("ledger", "verify")["sidecars"] is False
+    (filled.folder / "kek.away").rename(filled.folder / "keys/kek.key")
+    (filled.folder / "vault.db").unlink()
+    assert filled.refused("ledger", "verify", status=1).startswith("consentry: vault: ")
+    assert not (filled.folder / "vault.db").exists()
 
 
 def test_a_ledger_that_was_put_back_is_found_by_the_head_outside(filled: Place) -> None:
