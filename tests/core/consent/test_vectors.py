@@ -52,7 +52,9 @@ def _load() -> list[dict[str, Any]]:
 
 
 RUN = [vector for vector in _load() if vector["id"] not in LEFT and vector["id"] != UNREADABLE]
-needs_vectors = pytest.mark.skipif(not VECTORS.exists(), reason="the shared vectors are not there")
+needs_vectors = pytest.mark.skipif(
+    not VECTORS.exists(), reason="optional: the vectors are not beside the checkout"
+)
 
 
 @needs_vectors
