@@ -6,6 +6,7 @@ HAPI takes longest, so it starts in the background as soon as a chosen test is k
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -19,6 +20,10 @@ from tests.upstreams.medplum import medplum
 from tests.upstreams.sandbox import sandbox
 
 pytest_plugins = ["tests.support.require"]
+
+# However the tests were started (nohup, in the background), what they start hears these signals.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines differ: no law fails for being slow, and one that CI finds broken breaks the same way again.
 settings.register_profile(
