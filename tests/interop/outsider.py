@@ -56,15 +56,16 @@ class LogKey:
         ours = [line.removeprefix(prefix) for line in signatures.splitlines() if line.startswith(prefix)]
         if len(ours) != 1:
             raise Refused("checkpoint: not signed by this log")
-        signature = base64.b64decode(ours[0], validate=True)
         try:
+            signature = base64.b64decode(ours[0], validate=True)
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature[4:], f"{text}\n".encode())
-        except InvalidSignature:
-            raise Refused("checkpoint: the signature is wrong") from None
-        origin, size, root, *more = text.split("\n")
+            origin, size, root, *more = text.split("\n")
+            head = Seen(origin, int(size), base64.b64decode(root, validate=True))
+        except (InvalidSignature, ValueError):
+            raise Refused("checkpoint: the signature is wrong, or it is none") from None
         if signature[:4] != self.key_id or origin != self.name or more or str(int(size)) != size:
             raise Refused("checkpoint: not three lines of this log")
-        return Seen(origin, int(size), base64.b64decode(root, validate=True))
+        return head
 
 
 def verify(get: Get, key: LogKey, note: bytes, earlier: Sequence[Seen] = ()) -> list[bytes]:
