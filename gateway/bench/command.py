@@ -13,7 +13,7 @@ from gateway.bench.report import Report
 from gateway.bench.run import NAMES, run, steps
 
 
-@click.command()
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--quick", is_flag=True, help="Every row in seconds, with figures that mean little.")
 @click.option("--only", multiple=True, type=click.Choice(NAMES), help="A section alone; may be given again.")
 @click.option(
