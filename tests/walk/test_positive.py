@@ -214,15 +214,10 @@ def test_a_consent_holds_from_its_first_to_its_last_second(upstream: Upstream, t
 # --- Real records ------------------------------------------------------------------------------------
 
 
-# Medplum's repository in memory looks at every record for every search: all of them would take it minutes.
-SYNTHEA_AT_MOST = {"medplum": 2}
-
-
 @pytest.fixture(scope="module")
 def synthea(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Synthetic patients with whole histories, all open to `app-1`."""
-    paths = sorted(SYNTHEA.glob("*.json.gz"), key=lambda path: path.stat().st_size)
-    paths = paths[: SYNTHEA_AT_MOST.get(upstream.name)]
+    paths = sorted(SYNTHEA.glob("*.json.gz"))
     if not paths:
         pytest.skip("needs ../shared/data/synthea-r4")
     load_synthea(upstream, paths)
@@ -236,7 +231,7 @@ def synthea(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_whole_histories_come_through(synthea: Gateway, upstream: Upstream) -> None:
     """All types, all pages, of each patient: equal to what the record server has for them."""
     patients = _patients(upstream)
-    assert len(patients) == SYNTHEA_AT_MOST.get(upstream.name, len(list(SYNTHEA.glob("*.json.gz"))))
+    assert len(patients) == len(list(SYNTHEA.glob("*.json.gz")))
     served = [type for type in sorted(CATALOGUE.types) if CATALOGUE.access(type).kind != "denied"]
     held = [type for type in served if upstream.get(type, _count="1").json().get("entry")]
     for patient in patients:
