@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -17,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from gateway import errors
 from gateway.core.fhir.conditional import http_date
 from gateway.pipeline import Answer, Incoming, Ports, serve
-from gateway.web.guard import guard, read_body
+from gateway.web.guard import Guarded, guard, read_body
 from gateway.web.metrics import Metrics
 from gateway.web.notes import Notes
 from gateway.web.render import Header, error_headers, outcome, respond
@@ -57,10 +58,11 @@ class FhirEndpoint:
             self.under_way -= 1
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begin, head = time.perf_counter(), scope["method"] == "HEAD"
-        encoding = next((v for k, v in scope["headers"] if k == b"accept-encoding"), b"")
+        begin, encoding = time.perf_counter(), b""
         try:
-            answer = await self._answer(scope, receive)
+            guarded = guard(scope, self._hosts)
+            encoding = guarded.accept_encoding
+            answer = await self._answer(scope, receive, guarded)
             body, headers = self._rendered(answer)
         except errors.ConsentryError as error:
             answer = Answer(error.status, b"", (), error=error)
@@ -70,20 +72,20 @@ class FhirEndpoint:
             answer = Answer(500, b"", (), error=errors.ConsentryError(FAILED))
             body, headers = self._rendered(answer)
         self._metrics.count_answer(answer, time.perf_counter() - begin)
+        head = scope["method"] == "HEAD"
         await respond(send, answer.status, body, headers, accept_encoding=encoding, head=head)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        guarded = guard(scope, self._hosts)
-        path = guarded.path[len(self._base) :]
-        if guarded.method == "OPTIONS":
+    async def _answer(self, scope: Scope, receive: Receive, guarded: Guarded) -> Answer:
+        method, query = scope["method"], scope["query_string"]
+        if method == "OPTIONS":
             return Answer(204, b"", ())
-        _check_no_token(guarded.query)
+        _check_no_token(query)
+        path = scope["raw_path"][len(self._base) :]
         if path.startswith(WELL_KNOWN):
             raise errors.NotFound("There is nothing at this address.")
-        body = await read_body(receive, self._max_body_bytes)
+        body = await read_body(receive, self._max_body_bytes) if guarded.has_body else b""
         return await serve(
-            self._ports,
-            Incoming(guarded.method, path, guarded.query, guarded.headers, guarded.authorization, body),
+            self._ports, Incoming(method, path, query, guarded.headers, guarded.authorization, body)
         )
 
     def _rendered(self, answer: Answer) -> tuple[bytes, list[Header]]:
@@ -94,10 +96,15 @@ class FhirEndpoint:
         if answer.tag is not None:
             headers.append((b"etag", f'W/"{answer.tag}"'.encode()))
         if answer.modified is not None:
-            headers.append((b"last-modified", http_date(answer.modified).encode()))
+            headers.append((b"last-modified", _http_date(answer.modified)))
         if answer.status == 204:
             headers.append((b"allow", b"GET, HEAD, POST, OPTIONS"))
         return answer.body, headers
+
+
+@lru_cache(maxsize=4096)  # a calendar takes longer than the rest of a head
+def _http_date(at_s: int) -> bytes:
+    return http_date(at_s).encode()
 
 
 def _check_no_token(query: bytes) -> None:
@@ -106,6 +113,8 @@ def _check_no_token(query: bytes) -> None:
     Raises:
         Unauthenticated: the query has the parameter of RFC 6750 section 2.3, however it is written.
     """
+    if b"access_token" not in query and b"%" not in query:
+        return
     names = (unquote_to_bytes(pair.partition(b"=")[0]) for pair in query.split(b"&"))
     if b"access_token" in names:
         raise errors.Unauthenticated(

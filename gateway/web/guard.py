@@ -7,7 +7,7 @@ raw path of the request line, never an address rebuilt from headers (CVE-2026-48
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,31 +22,34 @@ ONLY_ONCE: Final = frozenset(
     {b"host", b"content-type", b"content-length", b"content-encoding", b"if-modified-since"}
 )
 """Several `Authorization` headers are no valid token rather than a bad request: `bearer_of` refuses them."""
-READ: Final = frozenset(
-    {
-        b"accept",
-        b"content-type",
-        b"content-length",
-        b"content-encoding",
-        b"if-none-match",
-        b"if-modified-since",
-        b"prefer",
-        b"x-http-method",
-        b"x-http-method-override",
-        b"x-method-override",
-    }
-)
+READ: Final = {
+    name.encode(): name
+    for name in (
+        "accept",
+        "content-type",
+        "content-length",
+        "content-encoding",
+        "if-none-match",
+        "if-modified-since",
+        "prefer",
+        "x-http-method",
+        "x-http-method-override",
+        "x-method-override",
+    )
+}
+
+Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: each request makes one, and frozen ones take twice the time
 class Guarded:
-    """A request whose outside is sound. `headers` are those of `READ`, joined where they repeat."""
+    """What a request whose outside is sound says. `headers` are those of `READ`, joined where they repeat;
+    without `has_body` there is nothing to wait for (RFC 9112 section 6.3)."""
 
-    method: str
-    path: bytes
-    query: bytes
     headers: Mapping[str, str] = field(repr=False)
     authorization: Sequence[bytes] = field(repr=False)
+    accept_encoding: bytes
+    has_body: bool
 
 
 def guard(scope: Scope, hosts: Collection[bytes]) -> Guarded:
@@ -59,39 +62,49 @@ def guard(scope: Scope, hosts: Collection[bytes]) -> Guarded:
     """
     if scope["http_version"] not in VERSIONS:
         raise errors.BadRequest("The request is in another version of HTTP.")
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    headers: list[Header] = scope["headers"]
     if sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         raise errors.HeadersTooLarge("The request's headers are too large.")
-    path, query = scope["raw_path"], scope["query_string"]
-    if len(path) + len(query) > MAX_TARGET_BYTES:
+    path = scope["raw_path"]
+    if len(path) + len(scope["query_string"]) > MAX_TARGET_BYTES:
         raise errors.UriTooLong("The address is too long; send the search as a form.")
     if not path.startswith(b"/"):
         raise errors.BadRequest("The request line does not name a path.")
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        found.setdefault(name, []).append(value)
-    for name in ONLY_ONCE & found.keys():
-        if len(found[name]) > 1:
-            raise errors.BadRequest(f"The header {name.decode()} is there more than once.")
-    codings = found.get(b"transfer-encoding", [])
-    if codings and b"content-length" in found:
-        raise errors.BadRequest("The request frames its body in two ways.")
-    if codings and [coding.lower() for coding in codings] != [b"chunked"]:
-        raise errors.BadRequest("The request's transfer coding is not understood.")
-    if found.get(b"host", [b""])[0].lower() not in hosts:
+    found = dict(headers)
+    if len(found) < len(headers):
+        found = _joined(headers)
+    if b"transfer-encoding" in found:
+        _check_framing(found)
+    if found.get(b"host", b"").lower() not in hosts:
         raise errors.MisdirectedRequest("This gateway does not answer for that host.")
     return Guarded(
-        scope["method"],
-        path,
-        query,
-        {name.decode(): _text(found[name]) for name in READ & found.keys()},
-        found.get(b"authorization", []),
+        _read(found),
+        [value for name, value in headers if name == b"authorization"],
+        found.get(b"accept-encoding", b""),
+        b"content-length" in found or b"transfer-encoding" in found,
     )
 
 
-def _text(values: list[bytes]) -> str:
+def _joined(headers: Iterable[Header]) -> dict[bytes, bytes]:
+    """Several fields of one name are one list (RFC 9110 section 5.3), if they may be there several times."""
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in found and name in ONLY_ONCE:
+            raise errors.BadRequest(f"The header {name.decode()} is there more than once.")
+        found[name] = found[name] + b", " + value if name in found else value
+    return found
+
+
+def _check_framing(found: Mapping[bytes, bytes]) -> None:
+    if b"content-length" in found:
+        raise errors.BadRequest("The request frames its body in two ways.")
+    if found[b"transfer-encoding"].lower() != b"chunked":
+        raise errors.BadRequest("The request's transfer coding is not understood.")
+
+
+def _read(found: Mapping[bytes, bytes]) -> dict[str, str]:
     try:
-        return b", ".join(values).decode("ascii")
+        return {READ[name]: value.decode("ascii") for name, value in found.items() if name in READ}
     except UnicodeDecodeError as error:
         raise errors.BadRequest("A header holds characters that headers do not have.") from error
 

@@ -3,13 +3,20 @@
 A target in absolute form (`GET http://host/path`, RFC 9112 section 3.2.2) keeps its host in the path with
 h11 and loses it with httptools; this gateway is no forward proxy, so both must end as a bad request. h11
 drops trailers (RFC 9110 section 6.5) and bounds a head or trailer that never ends; httptools is made to.
+
+Connections, their timeouts and their order of answers are uvicorn's. Of its settings `root_path`,
+`limit_concurrency` and web sockets are not looked at.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.web.cycle import Cycle
 
 NO_PATH: Final = b"*"
 """A target that `guard` refuses, put in the place of one that is not a plain path."""
@@ -31,18 +38,30 @@ class StrictHttpToolsProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Fields after the last chunk come this way too. Among the headers they would be what nobody checked.
         if self._in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        """Starts the answer, or puts it behind those of the requests before it.
+
+        A UnicodeDecodeError is the parser's to answer, with 400.
+        """
         self._in_head, self._unfinished_bytes = False, 0
-        if not self.url.startswith(b"/") or b"#" in self.url:
-            self.url = NO_PATH
-        super().on_headers_complete()
+        version = self.parser.get_http_version()
+        earlier: RequestResponseCycle | None = self.cycle
+        self.cycle = self._cycle(version)
+        if earlier is None or earlier.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         self._unfinished_bytes = 0
@@ -51,3 +70,37 @@ class StrictHttpToolsProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._unfinished_bytes = 0
         super().on_message_complete()
+
+    def _cycle(self, version: str) -> Cycle:
+        path, _, query = self.url.partition(b"?")
+        if not path.startswith(b"/") or b"#" in self.url:
+            path, query = NO_PATH, b""
+        text = path.decode("ascii")
+        self.scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": self.parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+        }
+        return Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )

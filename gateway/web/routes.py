@@ -18,7 +18,7 @@ class Dispatcher:
     """
 
     def __init__(self, fhir: Mapping[str, ASGIApp], rest: ASGIApp, hosts: Collection[bytes]) -> None:
-        self._fhir = [(base.encode(), app) for base, app in fhir.items()]
+        self._fhir = [(base.encode(), f"{base}/".encode(), app) for base, app in fhir.items()]
         self._rest = rest
         self._hosts = hosts
 
@@ -27,8 +27,8 @@ class Dispatcher:
             await self._rest(scope, receive, send)
             return
         path: bytes = scope["raw_path"]
-        for base, app in self._fhir:
-            if path == base or path.startswith(base + b"/"):
+        for base, below, app in self._fhir:
+            if path.startswith(below) or path == base:
                 await app(scope, receive, send)
                 return
         try:

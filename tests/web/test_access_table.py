@@ -19,14 +19,27 @@ from tests.upstreams.sandbox import sandbox
 
 PEOPLE = Path(__file__).parents[2] / "fixtures" / "people"
 FILES = ("people", "observations", "series")
-LAB = "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
+SYS = "http://terminology.hl7.org/CodeSystem/observation-category"
+LAB, LAB_C = (f"patient/Observation.{operations}?category={SYS}|laboratory" for operations in ("rs", "c"))
 RS, ALL, CUDS = "patient/Observation.rs", "patient/*.rs", "patient/Observation.cuds"
 FHIR = {"Content-Type": "application/fhir+json"}
 SUBJECT = b'{"resourceType":"Observation","status":"final","code":{},"subject":{"reference":"Patient/pat-a"}}'
+SUBJECT_B, NO_SUBJECT = SUBJECT.replace(b"pat-a", b"pat-b"), SUBJECT.partition(b',"subject"')[0] + b"}"
+CATEGORY = b'{"category":[{"coding":[{"system":"%s","code":"%s"}]}],'
+LAB_RESULT, VITAL_SIGN = (
+    SUBJECT.replace(b"{", CATEGORY % (SYS.encode(), code), 1) for code in (b"laboratory", b"vital-signs")
+)
 PATCH = b'[{"op":"remove","path":"/status"}]'
 BATCH = b"""{"resourceType":"Bundle","type":"batch","entry":[
     {"request":{"method":"GET","url":"Patient/pat-a"}},
     {"request":{"method":"GET","url":"Condition?patient=pat-a"}}]}"""
+TRANSACTION = BATCH.replace(b"batch", b"transaction")
+NEW_PATIENT = b"""{"resourceType":"Bundle","type":"transaction","entry":[
+    {"fullUrl":"urn:uuid:6f0b5e9e-6d2a-4c9f-9a3c-0e5a1d6b7c8d","resource":{"resourceType":"Patient"},
+     "request":{"method":"POST","url":"Patient"}},
+    {"resource":{"resourceType":"Observation","status":"final","code":{},
+     "subject":{"reference":"urn:uuid:6f0b5e9e-6d2a-4c9f-9a3c-0e5a1d6b7c8d"}},
+     "request":{"method":"POST","url":"Observation"}}]}"""
 
 NONE, INVALID, SCOPE = "Bearer", 'Bearer error="invalid_token"', 'Bearer error="insufficient_scope"'
 
@@ -75,19 +88,34 @@ UNAUTHENTICATED = [
 ]
 FORBIDDEN = [
     Refused("26", "patient/Observation.c", "POST", "Observation", 403, SCOPE, FHIR, {}, SUBJECT),
+    Refused("27", "patient/Observation.c", "POST", "Observation", 403, SCOPE, FHIR, {}, SUBJECT_B),
+    Refused("27-nobody", "patient/Observation.c", "POST", "Observation", 403, SCOPE, FHIR, {}, NO_SUBJECT),
     Refused("28", "patient/Observation.c", "PUT", "Observation/new1", 403, SCOPE, FHIR, {}, SUBJECT),
     Refused("29", "patient/Observation.u", "PUT", "Observation/new2", 403, SCOPE, FHIR, {}, SUBJECT),
     Refused("30", "patient/Observation.u", "PUT", "Observation/obs-b-00-0", 403, SCOPE, FHIR, {}, SUBJECT),
+    Refused("31", "patient/Observation.u", "PUT", "Observation/obs-a-00-0", 403, SCOPE, FHIR, {}, SUBJECT_B),
+    Refused("32", "patient/Observation.u", "PATCH", "Observation/obs-a-00-0", 403, SCOPE, FHIR, {}, PATCH),
     Refused("33", "patient/Observation.d", "DELETE", "Observation/obs-a-00-0", 403, SCOPE),
+    Refused("33-foreign", "patient/Observation.d", "DELETE", "Observation/obs-b-00-0", 403, SCOPE),
     Refused("34-create", RS, "POST", "Observation", 403, SCOPE, FHIR, {}, SUBJECT),
     Refused("34-update", RS, "PUT", "Observation/obs-a-00-0", 403, SCOPE, FHIR, {}, SUBJECT),
     Refused("34-patch", RS, "PATCH", "Observation/obs-a-00-0", 403, SCOPE, FHIR, {}, PATCH),
     Refused("34-delete", RS, "DELETE", "Observation/obs-a-00-0", 403, SCOPE),
+    Refused("35", "patient/Observation.write", "GET", "Observation/obs-a-00-0", 403, SCOPE),
+    Refused("35-search", "patient/Observation.write", "GET", "Observation?patient=pat-a", 403, SCOPE),
     Refused("36", CUDS, "POST", "Observation", 403, SCOPE, {**FHIR, "If-None-Exist": "code=1"}, {}, SUBJECT),
     Refused("37", CUDS, "PUT", "Observation?identifier=abc", 403, SCOPE, FHIR, {}, SUBJECT),
+    Refused("48", LAB_C, "POST", "Observation", 403, SCOPE, FHIR, {}, LAB_RESULT),
+    Refused("48-outside", LAB_C, "POST", "Observation", 403, SCOPE, FHIR, {}, VITAL_SIGN),
+    Refused("48-read", LAB_C, "GET", "Observation?patient=pat-a", 403, SCOPE),
+    Refused("59-one-type", "system/Patient.rs", "GET", "Group/1/$export", 403, SCOPE),
+    Refused("59-its-type", "system/Patient.rs", "GET", "Group/1/$export?_type=Patient", 403, SCOPE),
+    Refused("59-all-types", "system/*.rs", "GET", "Group/1/$export", 403, SCOPE),
     Refused("59", "patient/Patient.rs", "GET", "Group/1/$export", 403, SCOPE),
     Refused("60", "patient/Patient.rs", "POST", "", 403, SCOPE, FHIR, {}, BATCH),
-    Refused("60-transaction", ALL, "POST", "", 403, SCOPE, FHIR, {}, BATCH.replace(b"batch", b"transaction")),
+    Refused("60-subject-inside", ALL, "POST", "", 403, SCOPE, FHIR, {}, NEW_PATIENT),
+    Refused("60-one-type", "patient/Patient.rs", "POST", "", 403, SCOPE, FHIR, {}, TRANSACTION),
+    Refused("60-transaction", ALL, "POST", "", 403, SCOPE, FHIR, {}, TRANSACTION),
 ]
 
 

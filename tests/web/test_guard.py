@@ -38,7 +38,6 @@ def test_what_passes() -> None:
         ),
         HOSTS,
     )
-    assert (found.method, found.path, found.query) == ("GET", b"/fhir/x", b"a=1")
     assert found.headers == {"accept": "a/b, c/d"}
     assert found.authorization == [b"Bearer x"]
     assert "Bearer" not in repr(found)
@@ -50,6 +49,19 @@ def test_versions_of_http_that_are_not_spoken(version: str) -> None:
         guard(scope(HOST) | {"http_version": version}, HOSTS)
 
 
+@pytest.mark.parametrize(
+    ("header", "follows"),
+    [
+        ((b"content-length", b"0"), True),
+        ((b"transfer-encoding", b"chunked"), True),
+        ((b"transfer-encoding", b"Chunked"), True),
+        ((b"content-type", b"a/b"), False),
+    ],
+)
+def test_a_body_follows_where_it_is_announced(header: tuple[bytes, bytes], follows: bool) -> None:
+    assert guard(scope(HOST, header), HOSTS).has_body == follows
+
+
 def test_several_tokens_are_for_the_verifier_to_refuse() -> None:
     found = guard(scope(HOST, (b"authorization", b"Bearer x"), (b"authorization", b"Bearer y")), HOSTS)
     assert len(found.authorization) == 2
@@ -57,7 +69,7 @@ def test_several_tokens_are_for_the_verifier_to_refuse() -> None:
 
 @pytest.mark.parametrize("host", [b"GW.EXAMPLE", b"gw.example"])
 def test_hosts_have_no_case(host: bytes) -> None:
-    assert guard(scope((b"host", host)), HOSTS).method == "GET"
+    assert guard(scope((b"host", host)), HOSTS).headers == {}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +85,10 @@ def test_hosts_have_no_case(host: bytes) -> None:
         ((HOST, (b"content-length", b"1"), (b"content-length", b"1")), errors.BadRequest),
         ((HOST, (b"content-encoding", b"x"), (b"content-encoding", b"x")), errors.BadRequest),
         ((HOST, (b"content-length", b"1"), (b"transfer-encoding", b"chunked")), errors.BadRequest),
+        ((HOST, (b"transfer-encoding", b"gzip, chunked")), errors.BadRequest),
+        ((HOST, (b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")), errors.BadRequest),
         ((HOST, (b"accept", "é".encode())), errors.BadRequest),
+        ((HOST, (b"accept", b"a/b"), (b"accept", "é".encode())), errors.BadRequest),
         ((HOST, (b"x-long", b"a" * MAX_HEADER_BYTES)), errors.HeadersTooLarge),
     ],
 )
@@ -90,7 +105,7 @@ def test_targets_that_are_no_path(path: bytes) -> None:
 
 def test_the_length_of_a_target() -> None:
     longest = b"/" + b"a" * (MAX_TARGET_BYTES - 1)
-    assert guard(scope(HOST, path=longest), HOSTS).path == longest
+    assert not guard(scope(HOST, path=longest), HOSTS).has_body
     with pytest.raises(errors.UriTooLong):
         guard(scope(HOST, path=longest, query=b"a"), HOSTS)
 
