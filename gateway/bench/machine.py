@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-PACKAGES: Final = ("uvloop", "uvicorn", "aiohttp", "msgspec", "cryptography", "apsw")
+PACKAGES: Final = ("uvloop", "uvicorn", "httptools", "msgspec", "cryptography", "apsw")
 
 
 def describe(folder: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from types import TracebackType
 
 # Libraries that tell, at `info`, of every step, or of single requests with their addresses.
-_TALKATIVE = ("uvicorn.error", "httpx", "httpcore", "aiohttp.access", "asyncio")
+_TALKATIVE = ("uvicorn.error", "httpx", "httpcore", "asyncio")
 
 
 def log_as_json(level: str) -> None:

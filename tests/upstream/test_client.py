@@ -4,67 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
 from gateway import errors
 from gateway.core.values import Ask, UpstreamReply
-from gateway.upstream.client import LONGEST_QUERY, Upstream
-
-Script = Callable[[asyncio.StreamWriter], Awaitable[None]]
-
-
-@dataclass
-class Server:
-    """A server on a plain socket: keeps each request's head and body, and answers by `script`."""
-
-    script: Script
-    base_url: str = ""
-    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    connections: int = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                line, *rest = head.decode().split("\r\n")[:-2]
-                headers = {name.lower(): value for name, value in (h.split(": ", 1) for h in rest)}
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                self.requests.append((line, headers, body))
-                await self.script(writer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def upstream(
-    script: Script, *, timeout_s: float = 5, max_bytes: int = 1000, authorization: str | None = None
-) -> AsyncIterator[tuple[Upstream, Server]]:
-    server = Server(script)
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.base_url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/fhir"
-    client = Upstream(server.base_url, timeout_s=timeout_s, max_bytes=max_bytes, authorization=authorization)
-    async with client:
-        yield client, server
-    listener.close()
-
-
-def answer(
-    body: bytes = b"{}", status: str = "200 OK", media_type: str = "application/fhir+json", extra: str = ""
-) -> Script:
-    async def script(writer: asyncio.StreamWriter) -> None:
-        head = (
-            f"HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
-        )
-        writer.write(head.encode() + body)
-
-    return script
+from gateway.upstream.client import Upstream
+from gateway.upstream.request import LONGEST_QUERY
+from tests.upstream.scripted import Script, answer, upstream
 
 
 async def test_a_read_goes_out_with_our_headers_alone() -> None:
@@ -118,6 +65,21 @@ async def test_what_is_not_there_comes_back_without_the_upstreams_words(status: 
         assert await client.fetch(Ask("/Patient/a")) == UpstreamReply(int(status[:3]))
 
 
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/fhir+json",
+        "application/json",
+        "Application/FHIR+JSON;charset=UTF-8",
+        'application/fhir+json ; fhirVersion=4.0; charset="utf-8"',
+    ],
+)
+async def test_json_in_utf_8_is_read(media_type: str) -> None:
+    script = answer(media_type=media_type, extra="Content-Encoding: Identity\r\n")
+    async with upstream(script) as (client, _):
+        assert await client.fetch(Ask("/Patient/a")) == UpstreamReply(200, b"{}")
+
+
 async def garbage(writer: asyncio.StreamWriter) -> None:
     writer.write(b"nothing that is HTTP\r\n\r\n")
 
@@ -151,7 +113,13 @@ UNUSABLE = {
     "XML": answer(media_type="application/fhir+xml"),
     "no media type": answer(media_type=""),
     "another charset": answer(media_type="application/fhir+json; charset=utf-16"),
+    "another charset, quoted": answer(media_type='application/json; charset="latin-1"'),
+    "another charset behind a parameter": answer(media_type='application/json; a="b;c"; charset=utf-16'),
+    "two charsets": answer(media_type="application/json; charset=utf-8; charset=utf-16"),
+    "two media types": answer(media_type="application/fhir+json, text/html"),
+    "JSON of another kind": answer(media_type="application/fhir+jsonp"),
     "compressed": answer(gzip.compress(b"{}"), extra="Content-Encoding: gzip\r\n"),
+    "compressed and not": answer(extra="Content-Encoding: identity, gzip\r\n"),
     "too long": answer(b"x" * 1001),
     "garbage": garbage,
     "a hang-up": hang_up,
@@ -166,7 +134,7 @@ async def test_anything_else_is_unusable(script: Script) -> None:
         with pytest.raises(errors.UpstreamUnusable) as refused:
             await client.fetch(Ask("/Patient/a"))
         assert "Oops" not in refused.value.text
-        assert all(line.startswith("GET /fhir/Patient/a ") for line, _, _ in server.requests)
+        assert [line for line, _, _ in server.requests] == ["GET /fhir/Patient/a HTTP/1.1"]
 
 
 async def test_the_longest_answer_is_read() -> None:
