@@ -143,6 +143,6 @@ def _is_end(review: Review) -> bool:
 def _labelled_like(current: Facts, facts_of: FactsOf) -> FactsOf:
     def of(raw: bytes) -> Facts:
         facts = facts_of(raw)
-        return replace(facts, labels=facts.labels | current.labels)
+        return facts._replace(labels=facts.labels | current.labels)
 
     return of

@@ -34,6 +34,8 @@ HIDDEN_TYPE = Judgement(False, "type")
 OUT_OF_SCOPE = Judgement(False, "scope")
 NOBODYS = Judgement(False, "no_owner")
 
+_KEPT = 4096  # kinds of records remembered; one who asks about more patients forgets and starts again
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
@@ -66,7 +68,7 @@ class Judge:
 
     def judge(self, facts: Facts, content: Content, operation: str) -> Judgement:
         """The judgement for one operation. Records that no rule looks into share one per kind of record."""
-        if operation == "r" and self.myself is not None and facts.ref == self.myself:
+        if operation == "r" and self.myself is not None and facts.is_of(self.myself):
             return Judgement(True, "self")
         key = (operation, facts.type, facts.owners, facts.labels)
         known = self._known.get(key)
@@ -81,6 +83,8 @@ class Judge:
 
         judgement = self._judge(facts, watched, operation)
         if not looked_into:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
             self._known[key] = judgement
         return judgement
 

@@ -18,7 +18,10 @@ from gateway.core.values import ConsentRef, FhirRequest, Token
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry to be sealed. `patient` None: under the organisation's key. Holds patient data: no repr."""
+    """An entry to be sealed. `patient` None: under the organisation's key. Holds patient data: no repr.
+
+    The facts `ms` and those that hold the digests of `attachments` are added by who seals it.
+    """
 
     kind: str
     patient: str | None
@@ -56,38 +59,34 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is about to leave: status, body, and the released resources. `consents` is by patient: the
-    entry of the consent that let the records go."""
+    """What is about to leave: status, body with its SHA-256, and the released resources. `consents` is by
+    patient: the entry of the consent that let the records go."""
 
     status: int
     body: bytes = field(repr=False)
+    digest: bytes
     candidates: Sequence[Candidate]
     consents: Mapping[str, ConsentRef]
 
 
 def permit_drafts(occasion: Occasion, request: FhirRequest, outcome: Outcome) -> list[Draft]:
-    """The `read.permit` entries of one answer."""
+    """The `read.permit` entries of one answer. The digest of what is attached is added when one is sealed."""
     shared: dict[str, Json] = {
         "int": str(request.interaction),
-        "pou": list(occasion.token.purposes),
+        "pou": [*occasion.token.purposes],
         "q": sha256_text(normal_query(request).encode()),
         "st": outcome.status,
         "len": len(outcome.body),
-        "bd": sha256_text(outcome.body),
+        "bd": f"sha256:{outcome.digest.hex()}",
         "tok": occasion.bearer,
     }
     drafts = []
     for patient, candidates in _by_patient(outcome.candidates, occasion.token.patient).items():
-        lines = lines_of_versions(candidates)
-        counts: dict[str, Json] = dict(sorted(Counter(c.facts.type for c in candidates).items()))
-        facts: dict[str, Json] = {
-            **occasion.common(patient),
-            **shared,
-            "con": _entry(outcome.consents.get(patient or "")),
-            "rty": counts,
-            "rids": sha256_text(lines.encode()),
-        }
-        drafts.append(Draft("read.permit", patient, facts, {"rids": lines}))
+        facts = occasion.common(patient)
+        facts.update(shared)
+        facts["con"] = _entry(outcome.consents.get(patient or ""))
+        facts["rty"] = _counts(candidates)
+        drafts.append(Draft("read.permit", patient, facts, {"rids": lines_of_versions(candidates)}))
     return drafts
 
 
@@ -117,15 +116,23 @@ def deny_drafts(
 
 def normal_query(request: FhirRequest) -> str:
     """The request in one spelling: what it addressed and its own query, as parsed."""
-    where = "/".join(part for part in (request.type, request.id, request.version) if part is not None)
-    return f"{where}?{urlencode(request.query)}"
+    parts = (request.type, request.id, request.version)
+    where = "/".join([part for part in parts if part is not None])
+    return f"{where}?{urlencode(request.query)}" if request.query else f"{where}?"
+
+
+def _counts(candidates: Sequence[Candidate]) -> dict[str, Json]:
+    """How many of each type."""
+    if len(candidates) == 1:
+        return {candidates[0].facts.type: 1}
+    return dict(sorted(Counter([candidate.facts.type for candidate in candidates]).items()))
 
 
 def _by_patient(candidates: Sequence[Candidate], context: str | None) -> dict[str | None, list[Candidate]]:
     found: dict[str | None, list[Candidate]] = {}
     for candidate in candidates:
-        whose: list[str | None] = [*sorted(candidate.facts.owners)]
-        for patient in whose or [context]:
+        owners = candidate.facts.owners
+        for patient in sorted(owners) if owners else (context,):
             found.setdefault(patient, []).append(candidate)
     return found or {context: []}
 

@@ -16,6 +16,7 @@ from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.values import is_id
 from gateway.errors import BadRequest, MethodNotAllowed, NotFound
 
+_PLAIN = re.compile(rb"/([A-Z][A-Za-z]*)(?:/([A-Za-z0-9\-.]+))?")
 _SEGMENT = re.compile(rb"[A-Za-z0-9\-._$]+")
 _TYPE = re.compile(r"[A-Z][A-Za-z]*")
 
@@ -64,6 +65,21 @@ def parse_address(method: str, path: bytes, catalogue: Catalogue, *, has_query: 
     """
     if method not in _KNOWN_METHODS:
         raise MethodNotAllowed(f"Methods are {', '.join(sorted(_KNOWN_METHODS))}.")
+    return _plain(method, path, catalogue) or _by_shape(method, path, catalogue, has_query=has_query)
+
+
+def _plain(method: str, path: bytes, catalogue: Catalogue) -> Address | None:
+    """What `_by_shape` makes of nearly every request, in one step: a type, or one of its instances."""
+    found = _PLAIN.fullmatch(path) if method in _SEARCH else None
+    if found is None or (type_ := found[1].decode()) not in catalogue.types:
+        return None
+    if found[2] is None:
+        return Address("search-type", type_)
+    id_ = found[2].decode()
+    return Address("read", type_, id_) if is_id(id_) else None
+
+
+def _by_shape(method: str, path: bytes, catalogue: Catalogue, *, has_query: bool) -> Address:
     shape, address = _shape(_segments(path), catalogue, has_query=has_query)
     methods = _METHODS[shape]
     if method not in methods:

@@ -63,9 +63,21 @@ def _origin(address: str) -> re.Pattern[str]:
 
 def may_hold_addresses(raw: bytes, bases: Bases) -> bool:
     """Quickly no for most resources. `\\/` and `\\u` could spell an address in another way: maybe."""
-    if b"\\" in raw and (b"\\u" in raw or b"\\/" in raw):
+    return _ESCAPE.search(raw) is not None or b'rl"' in raw or may_name_upstream(raw, bases)
+
+
+_ESCAPE = re.compile(rb"\\[u/]")
+
+
+def may_name_upstream(raw: bytes, bases: Bases) -> bool:
+    """Quickly whether the upstream's host is in a JSON document that escapes neither letters nor slashes."""
+    if bases.upstream_host_bytes in raw.lower():
         return True
-    return b'rl"' in raw or bases.upstream_host_bytes in raw.lower()
+    return not raw.isascii() and any(letter in raw for letter in _LIKE_ASCII)
+
+
+# The letters beyond ASCII that are an i and a k in lower case.
+_LIKE_ASCII: Final = ("\u0130".encode(), "\u212a".encode())
 
 
 def addresses(texts: Iterable[tuple[Link, str]], bases: Bases) -> Iterator[tuple[Place, str | None]]:

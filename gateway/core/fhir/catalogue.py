@@ -67,6 +67,7 @@ class Catalogue:
     _access: Mapping[str, TypeAccess] = field(repr=False)
     _params: Mapping[str, Mapping[str, Param]] = field(repr=False)
     _common: Mapping[str, Param] = field(repr=False)
+    _private: Mapping[str, frozenset[str]] = field(repr=False)
 
     @classmethod
     def parse(
@@ -91,6 +92,10 @@ class Catalogue:
     def params(self, type_: str) -> Mapping[str, Param]:
         """The search parameters that are `type_`'s own, by name."""
         return self._params.get(type_, {})
+
+    def private_references(self, type_: str) -> frozenset[str]:
+        """The elements of `type_`, as dotted names, where only people and their records can stand."""
+        return self._private.get(type_, frozenset())
 
 
 _UNLISTED = TypeAccess("denied", why="the type is not listed")
@@ -120,7 +125,17 @@ def _parse(search: Mapping[str, Any], compartment: Mapping[str, Any], access: Ma
         type_: _access(type_, row, params[type_] | common, compartment["types"].get(type_, []))
         for type_, row in access["types"].items()
     }
-    return Catalogue(release, frozenset(params), accesses, params, common)
+    private = {type_: _private_references(rows, accesses) for type_, rows in params.items()}
+    return Catalogue(release, frozenset(params), accesses, params, common, private)
+
+
+def _private_references(params: Mapping[str, Param], accesses: Mapping[str, TypeAccess]) -> frozenset[str]:
+    return frozenset(
+        ".".join(step.name for step in path.steps)
+        for param in params.values()
+        if param.targets and not any(accesses.get(t, _UNLISTED).kind == "shared" for t in param.targets)
+        for path in param.paths
+    )
 
 
 def _release(table: Mapping[str, Any], place: str) -> Release:

@@ -128,7 +128,7 @@ def split_bundle(data: bytes) -> SplitBundle:
     Raises:
         CodecError: the frame is not strict JSON, or not shaped like a Bundle.
     """
-    _check_size(data)
+    check_entries(data)
     try:
         entries = _raw_bundle.decode(data).entry
     except (msgspec.DecodeError, RecursionError) as error:
@@ -152,6 +152,17 @@ def split_bundle(data: bytes) -> SplitBundle:
         if not cut_out:
             raise CodecError("an entry of the Bundle is not understood")
     return SplitBundle(frame, tuple(raw or None for raw in slices))
+
+
+def check_entries(data: bytes) -> None:
+    """Whether a Bundle has too many entries to be taken apart. Each is an object; what the resources hold is
+    counted when they are parsed.
+
+    Raises:
+        CodecError: more than `MAX_BYTES`, or `MAX_CONTAINERS` objects.
+    """
+    if len(data) > MAX_BYTES or (len(data) > MAX_CONTAINERS and data.count(b"{") > MAX_CONTAINERS):
+        raise CodecError("the document is too large")
 
 
 def _place_of(raw: bytes, data: bytes, start: int) -> int:

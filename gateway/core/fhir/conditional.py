@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from gateway.core.canon import b64url, sha256
+from gateway.core.canon import b64url
 
 
-def entity_tag(body: bytes) -> str:
-    """The opaque part of the weak entity tag of a released body."""
-    return b64url(sha256(body)[:16])
+def entity_tag(digest: bytes) -> str:
+    """The opaque part of the weak entity tag of a released body, from its SHA-256."""
+    return b64url(digest[:16])
 
 
 def modified_s(last_updated: str | None) -> int | None:
     """`meta.lastUpdated` (an instant) in whole seconds since the epoch; None if it is not one."""
+    if not last_updated:
+        return None
     try:
-        moment = datetime.fromisoformat(last_updated or "")
+        moment = datetime.fromisoformat(last_updated)
         return int(moment.timestamp()) if moment.tzinfo is not None and 1 < moment.year < 9999 else None
     except (ValueError, OverflowError):
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gateway.core.fhir.catalogue import Catalogue
@@ -26,6 +26,8 @@ CAPABILITIES: Final = frozenset({"_format", "_pretty"})
 BESIDE_PAGE: Final = frozenset({"_page", "_format", "_pretty"})
 MAX_SORT: Final = 8
 MAX_ELEMENTS: Final = 64
+
+Summary = Literal["true", "text", "data", "false"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,20 @@ class Controls:
         return any(name == "_format" for name, _ in self.pairs)
 
 
+NO_CONTROLS: Final = Controls()
+
+
 def parse_controls(
     pairs: Iterable[Pair], catalogue: Catalogue, type_: str | None, *, max_count: int
 ) -> Controls:
     """The controls that `pairs` (control names only) ask for. Raises BadRequest, NotAcceptable, Forbidden."""
     found: dict[str, str] = {}
-    controls, shape = Controls(), Shape()
+    sort: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+    count: int | None = None
+    page: str | None = None
+    summary: Summary | None = None
+    spaced = False
     for name, value in pairs:
         if name in found:
             raise BadRequest(f"{name} can be given once.")
@@ -57,27 +67,27 @@ def parse_controls(
             case "_format":
                 value = _format(value)
             case "_pretty":
-                shape = replace(shape, pretty=_pretty(value))
+                spaced = _pretty(value)
             case "_summary":
-                shape = replace(shape, summary=_summary(value))
+                summary = _summary(value)
             case "_elements":
-                shape = replace(shape, elements=_elements(value))
+                elements = _elements(value)
             case "_count":
-                controls = replace(controls, count=min(_count(value), max_count))
-                value = str(controls.count)
+                count = min(_count(value), max_count)
+                value = str(count)
             case "_sort":
-                controls = replace(controls, sort=_sort(value, catalogue, type_))
+                sort = _sort(value, catalogue, type_)
             case "_total":
                 if value != "none":
                     raise COUNTS.raised()
             case _:
-                controls = replace(controls, page=_page(value))
+                page = _page(value)
         found[name] = value
-    if shape.elements and shape.summary not in (None, "false"):
+    if elements and summary not in (None, "false"):
         raise BadRequest("_elements and _summary cannot be combined.")
-    if "_page" in found and not found.keys() <= BESIDE_PAGE:
+    if page is not None and not found.keys() <= BESIDE_PAGE:
         raise BadRequest("_page stands alone, beside _format and _pretty.")
-    return replace(controls, shape=shape, pairs=tuple(found.items()))
+    return Controls(sort, count, page, Shape(summary, elements, spaced), tuple(found.items()))
 
 
 def _format(value: str) -> str:
@@ -92,7 +102,7 @@ def _pretty(value: str) -> bool:
     return value == "true"
 
 
-def _summary(value: str) -> Literal["true", "text", "data", "false"]:
+def _summary(value: str) -> Summary:
     match value:
         case "true" | "text" | "data" | "false":
             return value

@@ -9,32 +9,32 @@ mention.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases, addresses, may_hold_addresses
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.codec import CodecError
 from gateway.core.fhir.compartment import owners
-from gateway.core.fhir.contained import Inner, contained_in
+from gateway.core.fhir.contained import NOTHING, Inner, contained_in
 from gateway.core.fhir.mentions import Holder, Mention, mentions
-from gateway.core.fhir.meta import labels_of, meta_of, text
+from gateway.core.fhir.meta import UNLABELLED, labels_of, meta_of, text
+from gateway.core.fhir.plain import Plain, read_plain
 from gateway.core.fhir.scan import Link, Place, place_of, scan
 from gateway.core.values import Label, Ref, is_id
 
 MAX_MENTIONS: Final = 10_000  # each is remembered, looked up and cut out by itself
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """`owners` are patient ids; `labels` those of the resource and of what it contains.
 
     `inner` are the contained records of the same patients, which a rule may deny all the same; `strangers`
     the indexes of contained resources that belong to nobody the container belongs to; `addresses` the
     strings that name the upstream, with what they become (None: left out); `narratives` where text stands
-    that repeats the record, kept only where something may have to be taken out.
+    that repeats the record, kept only where something may have to be taken out. `line` is what the ledger
+    keeps of a release: `type/id/version SP hex(SHA-256 of the upstream's bytes) LF`.
     """
 
     type: str
@@ -43,13 +43,20 @@ class Facts:
     updated: str | None
     owners: frozenset[str]
     labels: frozenset[Label]
-    mentions: tuple[Mention, ...]
-    inner: tuple[Inner, ...]
-    strangers: tuple[int, ...]
-    narratives: tuple[Place, ...]
-    addresses: tuple[tuple[Place, str | None], ...]
-    digest: bytes
-    ref: Ref
+    line: str
+    mentions: tuple[Mention, ...] = ()
+    inner: tuple[Inner, ...] = ()
+    strangers: tuple[int, ...] = ()
+    narratives: tuple[Place, ...] = ()
+    addresses: tuple[tuple[Place, str | None], ...] = ()
+
+    @property
+    def ref(self) -> Ref:
+        return Ref(self.type, self.id)
+
+    def is_of(self, ref: Ref) -> bool:
+        """Whether this is the record that `ref` names."""
+        return self.id == ref.id and self.type == ref.type
 
 
 def facts_of(raw: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
@@ -59,6 +66,35 @@ def facts_of(raw: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
         CodecError: not strict JSON, not a resource with a type of the release, an id, and a `meta` that is
             understood, one whose contained resources contain others, or with over `MAX_MENTIONS`.
     """
+    return _facts_of(raw, hashlib.sha256(raw).digest(), catalogue, bases)
+
+
+def _facts_of(raw: bytes, digest: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
+    plain = read_plain(raw, catalogue, bases)
+    if plain is None:
+        return _of_tree(raw, digest, catalogue, bases)
+    return _of_plain(plain, digest, catalogue, bases)
+
+
+def _of_plain(plain: Plain, digest: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
+    kind, resource, owned_by, spoken = plain
+    version = updated = None
+    labels = UNLABELLED
+    if resource.meta is not None:
+        version, updated = resource.meta.versionId, resource.meta.lastUpdated
+        if resource.meta.security:
+            labels = frozenset([Label(coding.system or "", coding.code) for coding in resource.meta.security])
+    line = _line(kind, resource.id, version, digest)
+    if not spoken:  # which is so of nearly all
+        return Facts(kind, resource.id, version, updated, owned_by, labels, line)
+    # What is plain is too small to mention more than `MAX_MENTIONS`.
+    found = tuple(mentions(spoken, Holder(kind, None, _own(owned_by), NOTHING.locals, catalogue, bases)))
+    narratives: tuple[Place, ...] = (("text",),) if found else ()
+    return Facts(kind, resource.id, version, updated, owned_by, labels, line, found, narratives=narratives)
+
+
+def _of_tree(raw: bytes, digest: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
+    """As `facts_of`, whatever the resource holds."""
     tree = codec.parse(raw)
     if type(tree) is not dict:
         raise CodecError("the document is not a resource")
@@ -73,7 +109,7 @@ def facts_of(raw: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
     found: list[Mention] = []
     moved: list[tuple[Place, str | None]] = []
     told: list[Link] = []
-    own = frozenset(f"Patient/{patient}" for patient in owned_by)
+    own = _own(owned_by)
     # What is contained speaks as a resource of its own type does.
     for start, type_, resource in ((None, kind, tree), *within.kept):
         noted = scan(resource, start, texts=texts)
@@ -84,21 +120,30 @@ def facts_of(raw: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
         moved += addresses(noted.texts, bases)
         told += noted.narratives
     speaks = bool(found or within.strangers or within.inner)
+    version = text(meta.get("versionId"))
     return Facts(
         type=kind,
         id=ident,
-        version=text(meta.get("versionId")),
+        version=version,
         updated=text(meta.get("lastUpdated")),
         owners=owned_by,
         labels=labels_of(meta) | within.labels,
+        line=_line(kind, ident, version, digest),
         mentions=tuple(found),
         inner=within.inner,
         strangers=within.strangers,
         narratives=tuple(dict.fromkeys([("text",), *map(place_of, told)])) if speaks else (),
         addresses=tuple(moved),
-        digest=hashlib.sha256(raw).digest(),
-        ref=Ref(kind, ident),
     )
+
+
+def _own(owned_by: frozenset[str]) -> frozenset[str]:
+    """How the resource refers to those it belongs to."""
+    return frozenset([f"Patient/{patient}" for patient in owned_by])
+
+
+def _line(kind: str, ident: str, version: str | None, digest: bytes) -> str:
+    return f"{kind}/{ident}/{version or ''} {digest.hex()}\n"
 
 
 # --- Remembering -----------------------------------------------------------------------------------
@@ -110,8 +155,9 @@ HEAVIEST: Final = 64 * 1024  # facts of a record that names a hundred others
 
 def weight(facts: Facts) -> int:
     """About how many bytes `facts` take in memory."""
-    notes = sum(map(len, (facts.mentions, facts.addresses, facts.narratives, facts.inner, facts.labels)))
-    rewritten = sum(len(ours) for _, ours in facts.addresses if ours is not None)
+    notes = len(facts.mentions) + len(facts.addresses) + len(facts.narratives)
+    notes += len(facts.inner) + len(facts.labels)
+    rewritten = sum([len(ours) for _, ours in facts.addresses if ours is not None]) if facts.addresses else 0
     return RECORD_BYTES + NOTE_BYTES * notes + rewritten + 100 * (len(facts.owners) + len(facts.strangers))
 
 
@@ -130,7 +176,7 @@ class Inspector:
         digest = hashlib.sha256(raw).digest()
         facts = self._known.get(digest)
         if facts is None:
-            facts = facts_of(raw, self._catalogue, self._bases)
+            facts = _facts_of(raw, digest, self._catalogue, self._bases)
             self._keep(digest, facts)
         return facts
 

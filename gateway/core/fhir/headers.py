@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from gateway.core.fhir.catalogue import Catalogue
@@ -27,8 +28,9 @@ _PARAMETER = re.compile(rf";\s*({_WORD})\s*=\s*(?:({_WORD})|\"([^\"\\]*)\")")
 
 def check_overrides(headers: Mapping[str, str]) -> None:
     """Raises BadRequest when a header wants the method to be another than it is."""
-    if any(name in headers for name in OVERRIDES):
-        raise BadRequest("The method of a request cannot be overridden.")
+    for name in OVERRIDES:
+        if name in headers:
+            raise BadRequest("The method of a request cannot be overridden.")
 
 
 def check_encoding(headers: Mapping[str, str]) -> None:
@@ -54,18 +56,23 @@ def is_form(headers: Mapping[str, str]) -> bool:
 def check_json_body(headers: Mapping[str, str], catalogue: Catalogue) -> None:
     """Raises UnsupportedMediaType unless the body is said to be JSON."""
     media = _media(headers.get("content-type", ""))
-    if media is None or media[0] not in _BODY_TYPES or not _is_ours(media[1], catalogue):
+    if media is None or media[0] not in _BODY_TYPES or not _is_ours(media[1], catalogue.version):
         raise UnsupportedMediaType("Bodies are sent as application/fhir+json.")
 
 
 def check_accept(headers: Mapping[str, str], catalogue: Catalogue) -> None:
     """Raises NotAcceptable when the client takes no FHIR JSON of this release (RFC 9110 section 12.5.1)."""
-    accept = headers.get("accept", "")
-    if accept.strip() and not any(_takes_json(r.strip(), catalogue) for r in accept.split(",")):
+    accept = headers.get("accept")
+    if accept and not _accepts_json(accept, catalogue.version):
         raise NotAcceptable("Only application/fhir+json of the server's own FHIR release is answered.")
 
 
-def _takes_json(media_range: str, catalogue: Catalogue) -> bool:
+@lru_cache(maxsize=64)  # a client sends the same every time
+def _accepts_json(accept: str, version: str) -> bool:
+    return not accept.strip() or any(_takes_json(r.strip(), version) for r in accept.split(","))
+
+
+def _takes_json(media_range: str, version: str) -> bool:
     media = _media(media_range)
     if media is None or media[0] not in ("*/*", "application/*", *JSON_TYPES):
         return False
@@ -74,13 +81,13 @@ def _takes_json(media_range: str, catalogue: Catalogue) -> bool:
     return (
         re.fullmatch(r"[01](\.[0-9]{0,3})?", weight) is not None
         and float(weight) > 0
-        and _is_ours(parameters, catalogue)
+        and _is_ours(parameters, version)
     )
 
 
-def _is_ours(parameters: Mapping[str, str], catalogue: Catalogue) -> bool:
+def _is_ours(parameters: Mapping[str, str], version: str) -> bool:
     """Only a UTF-8 charset and our own fhirVersion (`4.0`, FHIR http.html, version parameter)."""
-    expected = {"charset": "utf-8", "fhirversion": catalogue.version.rpartition(".")[0]}
+    expected = {"charset": "utf-8", "fhirversion": version.rpartition(".")[0]}
     return all(expected.get(name) == value.lower() for name, value in parameters.items())
 
 
@@ -129,7 +136,10 @@ _HTTP_DATE = re.compile(
 
 def if_modified_since(headers: Mapping[str, str]) -> int | None:
     """Seconds since the epoch; None when absent or no IMF-fixdate, which RFC 9110 section 13.1.3 ignores."""
-    found = _HTTP_DATE.fullmatch(headers.get("if-modified-since", "").strip())
+    text = headers.get("if-modified-since")
+    if text is None:
+        return None
+    found = _HTTP_DATE.fullmatch(text.strip())
     if found is None:
         return None
     day, month, year, hour, minute, second = found.groups()

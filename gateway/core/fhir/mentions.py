@@ -129,7 +129,7 @@ def _unlike(link: Link, node: dict[str, Tree], holder: Holder) -> Mention | None
     other = holds_references(node, SIGNS) or (
         type(node["reference"]) is dict and is_other_element(holder.kind, element, node, SIGNS)
     )
-    if other and element not in private_references(holder.catalogue, holder.kind):
+    if other and element not in holder.catalogue.private_references(holder.kind):
         return None
     return Mention(place_of(link), None, True)
 
@@ -146,7 +146,7 @@ def _logical(link: Link, node: dict[str, Tree], holder: Holder) -> Mention | Non
     if said is not None:
         shared = holder.catalogue.access(said).kind == "shared"
     else:
-        shared = element not in private_references(holder.catalogue, holder.kind)
+        shared = element not in holder.catalogue.private_references(holder.kind)
     return None if shared else Mention(place_of(link), None, True)
 
 
@@ -157,20 +157,3 @@ def _is_understood(node: dict[str, Tree]) -> bool:
         and type(node.get("display", "")) is str
         and type(node.get("type", "")) is str
     )
-
-
-def private_references(catalogue: Catalogue, kind: str) -> frozenset[str]:
-    """The elements of a type where only people and their records can be referred to."""
-    known = _private_references.get((catalogue.release, kind))
-    if known is None:
-        known = frozenset(
-            ".".join(step.name for step in path.steps)
-            for param in catalogue.params(kind).values()
-            if param.targets and not any(catalogue.access(t).kind == "shared" for t in param.targets)
-            for path in param.paths
-        )
-        _private_references[catalogue.release, kind] = known
-    return known
-
-
-_private_references: dict[tuple[str, str], frozenset[str]] = {}

@@ -35,12 +35,13 @@ def meta_of(tree: dict[str, Tree]) -> dict[str, Tree]:
 
 
 UNREADABLE: Final = Label("", "")
+UNLABELLED: Final[frozenset[Label]] = frozenset()
 
 
 def labels_of(meta: dict[str, Tree]) -> frozenset[Label]:
     """`meta.security`. A coding that is not understood counts as a label of an unknown system."""
     if "security" not in meta:
-        return frozenset()
+        return UNLABELLED
     security = meta["security"]
     return frozenset(map(_label, security)) if type(security) is list else frozenset({UNREADABLE})
 

@@ -25,7 +25,7 @@ def named_type(text: str, catalogue: Catalogue, bases: tuple[str, str]) -> str |
     None when the text is not understood: an id that is none, a type in the wrong case or of another
     release, a query, fragment or version that a reference does not have, a person's address elsewhere.
     """
-    relative = _RELATIVE.fullmatch(text)
+    relative = RELATIVE.fullmatch(text)
     if relative is None:
         target = parse_reference(text, bases)
         if target is None:
@@ -36,7 +36,8 @@ def named_type(text: str, catalogue: Catalogue, bases: tuple[str, str]) -> str |
     return named if named in catalogue.types else None
 
 
-_RELATIVE = re.compile(r"([A-Z][A-Za-z]{1,63})/(?!\.+(?:/|\Z))[A-Za-z0-9\-.]{1,64}")
+RELATIVE: Final = re.compile(r"([A-Z][A-Za-z]{1,63})/((?!\.+\Z)[A-Za-z0-9\-.]{1,64})")
+"""`Type/id`."""
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]{1,63})\?[^\s#]+")
 _URN = re.compile(r"urn:(?:uuid:[0-9A-Za-z\-]+|oid:[0-9.]+)")
 # Nothing escaped, no parameters, no user: what could spell a person's address in another way is left out.

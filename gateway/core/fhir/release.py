@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from gateway import errors
@@ -22,6 +22,7 @@ from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.outline import NOTHING, Outline
 from gateway.core.fhir.redact import hidden_targets, redact, reshape
+from gateway.core.fhir.searchset import read_page
 from gateway.core.values import Ref, Shape
 
 Content = Callable[[], Tree]
@@ -49,8 +50,7 @@ JudgeInner = Callable[[Facts, Inner], bool]
 """Whether a contained record may stay in a resource that may be seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A resource that may be released, as it came; `banned` are the indexes of the contained records that
     stay behind."""
 
@@ -99,7 +99,7 @@ def identify(body: bytes, wanted: Ref, version: str | None, facts_of: FactsOf) -
     """
     candidate = _candidate(body, facts_of)
     facts = candidate.facts
-    if facts.ref != wanted or (version is not None and facts.version != version):
+    if not facts.is_of(wanted) or (version is not None and facts.version != version):
         raise errors.UpstreamUnusable
     return candidate
 
@@ -120,21 +120,16 @@ def review_page(
         UpstreamUnusable: not a strict searchset, a narrowing was ignored, or a next link leads elsewhere.
     """
     try:
-        bundle = codec.split_bundle(body)
+        page = read_page(body)
     except CodecError as error:
         raise errors.UpstreamUnusable from error
-    frame = bundle.frame
-    if frame.get("resourceType") != "Bundle" or frame.get("type") != "searchset":
-        raise errors.UpstreamUnusable
-    links = _links(frame)
+    links = page.links
     if "self" in links:
         _demand(links["self"], required)
     cursor = _cursor(links["next"], bases) if "next" in links else None
     candidates: list[Candidate] = []
     withheld: Counter[str] = Counter()
-    for entry, raw in zip(frame.get("entry", ()), bundle.resources, strict=True):
-        if raw is None or _mode(entry) != "match":
-            continue  # nothing but matches was asked for; outcomes carry the upstream's own words
+    for raw in page.matches:
         candidate = _candidate(raw, facts_of)
         if candidate.facts.type != wanted_type:
             withheld["other_type"] += 1
@@ -153,7 +148,7 @@ def without_banned(candidate: Candidate, judge_inner: JudgeInner) -> Candidate:
         return candidate
     facts = candidate.facts
     banned = frozenset(inner.index for inner in facts.inner if not judge_inner(facts, inner))
-    return replace(candidate, banned=banned)
+    return candidate._replace(banned=banned)
 
 
 def _candidate(raw: bytes, facts_of: FactsOf) -> Candidate:
@@ -165,28 +160,6 @@ def _candidate(raw: bytes, facts_of: FactsOf) -> Candidate:
 
 def candidate_content(candidate: Candidate) -> Content:
     return lambda: codec.parse(candidate.raw)
-
-
-def _mode(entry: dict[str, Tree]) -> str:
-    search = entry.get("search", {})
-    mode = search.get("mode", "match") if type(search) is dict else ""
-    return mode if type(mode) is str else ""
-
-
-def _links(frame: dict[str, Tree]) -> dict[str, str]:
-    links: dict[str, str] = {}
-    listed = frame.get("link", [])
-    if type(listed) is not list:
-        raise errors.UpstreamUnusable
-    for link in listed:
-        if (
-            type(link) is not dict
-            or type(link.get("relation")) is not str
-            or type(link.get("url")) is not str
-        ):
-            raise errors.UpstreamUnusable
-        links[link["relation"]] = link["url"]
-    return links
 
 
 def _demand(self_link: str, required: Sequence[tuple[str, str]]) -> None:
@@ -224,8 +197,8 @@ _ODD_PATH: Final = frozenset("%\\;# \t\r\n")
 
 def build_instance(candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines) -> bytes:
     """The resource as it may leave."""
-    outline = outlines.get(candidate.facts.type, NOTHING)
-    return reshape(redact(candidate.raw, candidate.facts, visible, candidate.banned), shape, outline)
+    permitted = redact(candidate.raw, candidate.facts, visible, candidate.banned)
+    return reshape(permitted, shape, outlines.get(candidate.facts.type, NOTHING))
 
 
 def build_searchset(
@@ -243,10 +216,14 @@ def build_searchset(
     if review.complete:
         parts.append(b',"total":%d' % len(review.candidates))
     parts.append(b',"link":[' + b",".join(_link(*link) for link in links) + b"]")
-    if review.candidates:
-        entries = (_entry(c, visible, shape, outlines, public_base) for c in review.candidates)
-        parts.append(b',"entry":[' + b",".join(entries) + b"]")
-    parts.append(b"}")
+    # Pieces are put together once, at the end: a page may be of megabytes.
+    base, before = codec.quote(public_base)[:-1], b',"entry":[{"fullUrl":'
+    for candidate in review.candidates:
+        address = f"/{candidate.facts.type}/{candidate.facts.id}"  # letters, digits, `-` and `.`
+        resource = build_instance(candidate, visible, shape, outlines)
+        parts += (before, base, address.encode(), b'","resource":', resource, b',"search":{"mode":"match"}}')
+        before = b',{"fullUrl":'
+    parts.append(b"]}" if review.candidates else b"}")
     return b"".join(parts)
 
 
@@ -254,19 +231,6 @@ def _link(relation: str, url: str) -> bytes:
     return b'{"relation":"' + relation.encode() + b'","url":' + codec.quote(url) + b"}"
 
 
-def _entry(
-    candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines, public_base: str
-) -> bytes:
-    full_url = codec.quote(f"{public_base}/{candidate.facts.type}/{candidate.facts.id}")
-    resource = build_instance(candidate, visible, shape, outlines)
-    return b'{"fullUrl":' + full_url + b',"resource":' + resource + b',"search":{"mode":"match"}}'
-
-
 def lines_of_versions(candidates: Iterable[Candidate]) -> str:
-    """What was released, a line each: `type/id/version SP hex(SHA-256 of the upstream's bytes)`, sorted."""
-    return "".join(
-        sorted(
-            f"{c.facts.type}/{c.facts.id}/{c.facts.version or ''} {c.facts.digest.hex()}\n"
-            for c in candidates
-        )
-    )
+    """What was released, a line each, as in `Facts.line`, sorted."""
+    return "".join(sorted([candidate.facts.line for candidate in candidates]))

@@ -14,7 +14,7 @@ from gateway.core.fhir import codec
 from gateway.core.fhir import headers as head
 from gateway.core.fhir.address import Address, parse_address
 from gateway.core.fhir.catalogue import Catalogue
-from gateway.core.fhir.controls import CAPABILITIES, READ, SEARCH, Controls, parse_controls
+from gateway.core.fhir.controls import CAPABILITIES, NO_CONTROLS, READ, SEARCH, Controls, parse_controls
 from gateway.core.fhir.query import Pair, is_name, parse_pairs
 from gateway.core.fhir.refused import INTERACTIONS, refused_parameter
 from gateway.core.fhir.terms import parse_term
@@ -29,6 +29,7 @@ _CONTROLS: Final = {
     Interaction.SEARCH: SEARCH,
     Interaction.CAPABILITIES: CAPABILITIES,
 }
+_ANSWERED: Final = {str(interaction): interaction for interaction in Interaction}
 
 
 def parse_request(
@@ -58,12 +59,13 @@ def parse_request(
     head.check_overrides(headers)
     address = parse_address(method, path, catalogue, has_query=bool(query))
     pairs = _pairs(method, address, query, headers, body, catalogue)
-    interaction = Interaction(address.interaction)
-    pairs = _compartment_pair(address, catalogue) + pairs
+    interaction = _ANSWERED[address.interaction]
+    if address.patient is not None:
+        pairs = _compartment_pair(address.patient, address.type or "", catalogue) + pairs
     asked, controls = _sorted_out(pairs, interaction, address, catalogue, max_count)
     if not controls.says_format:
         head.check_accept(headers, catalogue)
-    terms = tuple(_normalised(address, pair, catalogue, own_bases) for pair in asked)
+    terms = tuple([parse_term(catalogue, address.type or "", *pair, own_bases) for pair in asked])
     if controls.page is not None and (terms or method == "POST"):
         raise BadRequest("_page stands alone, beside _format and _pretty.")
     return FhirRequest(
@@ -76,7 +78,7 @@ def parse_request(
         count=controls.count,
         page=controls.page,
         shape=controls.shape,
-        query=_query(pairs, terms, controls),
+        query=_query(pairs, terms, controls) if pairs else (),
         if_none_match=head.if_none_match(headers),
         if_modified_since=head.if_modified_since(headers),
         head=method == "HEAD",
@@ -123,14 +125,12 @@ def _pairs(
     return parse_pairs(b"&".join(part for part in (query, body) if part))
 
 
-def _compartment_pair(address: Address, catalogue: Catalogue) -> tuple[Pair, ...]:
+def _compartment_pair(patient: str, type_: str, catalogue: Catalogue) -> tuple[Pair, ...]:
     """`Patient/x/Observation` says `patient=Patient/x`."""
-    if address.patient is None or address.type is None:
-        return ()
-    access = catalogue.access(address.type)
+    access = catalogue.access(type_)
     if access.kind != "compartment" or access.narrow is None:
         raise INTERACTIONS["compartment"].raised()
-    value = address.patient if access.narrow == "_id" else f"Patient/{address.patient}"
+    value = patient if access.narrow == "_id" else f"Patient/{patient}"
     return ((access.narrow, value),)
 
 
@@ -142,6 +142,8 @@ def _sorted_out(
     max_count: int,
 ) -> tuple[tuple[Pair, ...], Controls]:
     """Search terms and controls apart, after the names that are refused."""
+    if not pairs:
+        return (), NO_CONTROLS
     for name, _ in pairs:
         refused = refused_parameter(name)
         if refused is not None:
@@ -156,10 +158,6 @@ def _sorted_out(
     if rest and interaction is not Interaction.SEARCH:
         raise BadRequest("This interaction takes no search parameters.")
     return rest, controls
-
-
-def _normalised(address: Address, pair: Pair, catalogue: Catalogue, own_bases: Sequence[str]) -> Term:
-    return parse_term(catalogue, address.type or "", *pair, own_bases)
 
 
 def _query(pairs: Sequence[Pair], terms: Sequence[Term], controls: Controls) -> tuple[Pair, ...]:

@@ -119,6 +119,15 @@ def test_the_upstreams_own_address(upstream: str, text: str) -> None:
     assert becomes.startswith("see https://gw.example/fhir/x and https://gw.example/fhir/")
 
 
+@pytest.mark.parametrize("more", [{}, {"extension": [{"url": "x"}]}], ids=["quiet", "with an address"])
+def test_the_upstream_is_found_by_a_letter_that_is_a_k_in_lower_case(more: dict[str, Any]) -> None:
+    tree = observation(note=[{"text": "see http://\u212aiosk.example/fhir/x"}], **more)
+    bases = Bases("https://gw.example/fhir", "http://kiosk.example/fhir")
+    for raw in (json.dumps(tree).encode(), json.dumps(tree, ensure_ascii=False).encode()):
+        [(_, becomes)] = facts_of(raw, R4, bases).addresses
+        assert becomes == "see https://gw.example/fhir/x"
+
+
 @pytest.mark.parametrize(
     "text", ["http://up.example.org/fhir/x", "http://up.examples/x", "http://up.example:8080/x"]
 )
