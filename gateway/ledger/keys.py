@@ -4,6 +4,7 @@
     gateway.key    Ed25519, `<origin>/gateway`: signs entries               gateway.vkey  public
     kek.key        32 bytes, base64: wraps the keys in the vault
     issuer.jwk     EC P-256 private JWK: signs access tokens (ES256)
+    openid.jwk     RSA private JWK: signs id_tokens (RS256); a folder made before there were any has none
     operator.key   random text: the operator's way into the console
     checkpoint     the last published head, kept here so that a restored database is noticed
 
@@ -26,19 +27,21 @@ from typing import TypeVar
 from gateway.core.tlog.note import VerifierKey
 from gateway.errors import ConfigError
 from gateway.ledger.durable import sync_folder, write_new
-from gateway.ledger.issuer_key import check_issuer_jwk, new_issuer_jwk
+from gateway.ledger.issuer_key import check_issuer_jwk, check_openid_jwk, new_issuer_jwk, new_openid_jwk
 from gateway.ledger.signing import SigningKey
 
 T = TypeVar("T")
 KEK_BYTES = 32
 _REMEDY = "run `consentry keys init`, or put the folder back from its backup"
+_OPENID = "openid.jwk"
 _SECRETS = ("log.key", "gateway.key", "kek.key", "issuer.jwk", "operator.key")
 _PUBLIC = ("log.vkey", "gateway.vkey")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys of one gateway, checked to fit together. `issuer_jwk` is JSON text."""
+    """The keys of one gateway, checked to fit together. `issuer_jwk` and `openid_jwk` are JSON text; without
+    the second there is no single sign-on."""
 
     folder: Path
     log: SigningKey
@@ -46,6 +49,7 @@ class KeyRing:
     kek: bytes = field(repr=False)
     issuer_jwk: str = field(repr=False)
     operator_secret: str = field(repr=False)
+    openid_jwk: str | None = field(repr=False, default=None)
 
     @property
     def origin(self) -> str:
@@ -71,6 +75,21 @@ def init_keys(folder: Path, origin: str) -> KeyRing:
     return load_keys(folder)
 
 
+def add_openid_key(folder: Path) -> bool:
+    """Makes the key of id_tokens in a folder from before there was one; False if it is there.
+
+    Raises ConfigError.
+    """
+    try:
+        write_new(folder / _OPENID, new_openid_jwk().encode() + b"\n", 0o600)
+    except FileExistsError:
+        return False
+    except OSError as failed:
+        raise ConfigError(f"The key folder {folder} cannot be written: {failed.strerror}.") from failed
+    sync_folder(folder)
+    return True
+
+
 def load_keys(folder: Path) -> KeyRing:
     """The keys in `folder`. Raises ConfigError naming the file that is missing, open to others or wrong."""
     _refuse_open_folder(folder)
@@ -88,6 +107,7 @@ def load_keys(folder: Path) -> KeyRing:
         kek=_read(folder, "kek.key", _parse_kek),
         issuer_jwk=_read(folder, "issuer.jwk", check_issuer_jwk),
         operator_secret=_read(folder, "operator.key", _parse_operator_secret),
+        openid_jwk=_read(folder, _OPENID, check_openid_jwk) if (folder / _OPENID).exists() else None,
     )
 
 
@@ -100,6 +120,7 @@ def _fill(folder: Path, origin: str) -> None:
         "kek.key": base64.b64encode(secrets.token_bytes(KEK_BYTES)).decode(),
         "issuer.jwk": new_issuer_jwk(),
         "operator.key": secrets.token_urlsafe(32),
+        _OPENID: new_openid_jwk(),
         "log.vkey": str(log.verifier),
         "gateway.vkey": str(gateway.verifier),
     }
@@ -131,7 +152,8 @@ def _gateway_name(origin: str) -> str:
 
 
 def _refuse_open_folder(folder: Path) -> None:
-    for path in (folder, *(folder / name for name in _SECRETS)):
+    later = [folder / _OPENID] if (folder / _OPENID).exists() else []
+    for path in (folder, *(folder / name for name in _SECRETS), *later):
         try:
             mode = stat.S_IMODE(os.stat(path).st_mode)
         except OSError as missing:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.core.canon import Json, b64url, sha256_text
 from gateway.core.tlog.disclosure import NONCE_BYTES, TAG_BYTES, commitment
 from gateway.core.tlog.entry import Entry, build_entry
-from gateway.core.tlog.sidecar import Sidecar
+from gateway.core.tlog.sidecar import Sidecar, encode_sidecar
 from gateway.core.tlog.tiles import TILE_WIDTH, split_hashes
 from gateway.core.tlog.tree import leaf_hash
 from gateway.entropy import random_bytes
@@ -65,13 +65,17 @@ class Recorder:
         ValueError for a fact this kind cannot hide, LedgerUnavailable when the vault cannot be used.
         """
         texts = attachments or {}
-        made: dict[str, Json] = {"ms": at_ms} | {n: sha256_text(text.encode()) for n, text in texts.items()}
-        if any(facts.get(name, value) != value for name, value in made.items()):
-            raise ValueError("a fact differs from what the entry is sealed with")
+        made: dict[str, Json] = {"ms": at_ms}
+        for name, text in texts.items():
+            made[name] = sha256_text(text.encode())
+        for name, value in made.items():
+            if facts.get(name, value) != value:
+                raise ValueError("a fact differs from what the entry is sealed with")
+        at_s = at_ms // 1000
         subject = self._vault.keys_for(patient)
         built = build_entry(
             kind,
-            at_ms // 1000,
+            at_s,
             random_bytes(NONCE_BYTES),
             subject.keys,
             {**facts, **made},
@@ -79,13 +83,13 @@ class Recorder:
             self._gateway.sign,
             tag=random_bytes(TAG_BYTES) if patient is None else None,
         )
-        plain = Sidecar(built.disclosures, built.digests, texts).encode()
+        plain = encode_sidecar(built.disclosures, built.digests, texts)
         return SealedEntry(
             nonce=built.nonce,
             leaf=built.leaf,
             leaf_hash=built.leaf_hash,
             kind=kind,
-            at_s=at_ms // 1000,
+            at_s=at_s,
             key_id=subject.key_id,
             sidecar=_encrypt(subject.keys.enc, plain, built.leaf_hash),
         )

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.publisher import Publisher
@@ -37,9 +37,10 @@ log = logging.getLogger(__name__)
 _Result = list[int] | Exception
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiter:
+class _Waiter(NamedTuple):
     batch: Batch
+    size: int
+    """Bytes of leaves and sidecars."""
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[list[int]]
 
@@ -64,6 +65,7 @@ class Sequencer:
         self._clock_ms = clock_ms
         self._under_way = under_way
         self._waiting: queue.SimpleQueue[_Waiter | None] = queue.SimpleQueue()
+        self._group: list[_Waiter] = []
         self._left_over: _Waiter | None = None
         self._wanted = _NOT_GATHERING
         self._enough = threading.Event()
@@ -83,10 +85,12 @@ class Sequencer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[int]] = loop.create_future()
+        # Here and not in the thread, so that what is no batch fails for who sends it and for nobody else.
+        size = sum([len(entry.leaf) + len(entry.sidecar) for entry in batch])
         if self._closing:
             future.set_exception(LedgerUnavailable("The ledger is closing; nothing was recorded."))
         else:
-            self._waiting.put(_Waiter(batch, loop, future))
+            self._waiting.put(_Waiter(batch, size, loop, future))
             if self._waiting.qsize() >= self._wanted:
                 self._enough.set()
             if self._ended:
@@ -112,6 +116,10 @@ class Sequencer:
             self._publish_if_due()
         finally:  # whatever ended the thread, nobody waits for it for ever
             self._closing = self._ended = True
+            # Of these, who has an answer keeps it. The others may be durable; the left over one is not.
+            _resolve(self._group, [LedgerUnavailable()] * len(self._group))
+            if self._left_over is not None:
+                self._waiting.put(self._left_over)
             self._turn_away()
 
     def _turn_away(self) -> None:
@@ -123,16 +131,21 @@ class Sequencer:
 
     def _take(self) -> list[_Waiter] | None:
         """All that waits, up to the limits; empty after a while of nothing; None at the end."""
+        self._group = []
         first, self._left_over = self._left_over, None
-        if first is None:
+        if first is not None:
+            self._group.append(first)
+        else:
             try:
                 first = self._waiting.get(timeout=self._patience_s())
             except queue.Empty:
                 return []
             if first is None:
                 return None
+            self._group.append(first)
             self._gather()
-        return self._fill([first])
+        self._fill(self._group)
+        return self._group
 
     def _gather(self) -> None:
         """Let those under way come into the group of the one just taken, if they are worth the wait."""
@@ -146,23 +159,21 @@ class Sequencer:
             self._enough.wait(GATHER_S)
         self._wanted = _NOT_GATHERING
 
-    def _fill(self, group: list[_Waiter]) -> list[_Waiter]:
-        entries, size = _weight(group[0].batch)
+    def _fill(self, group: list[_Waiter]) -> None:
+        entries, size = len(group[0].batch), group[0].size
         while entries < MAX_GROUP_ENTRIES and size < MAX_GROUP_BYTES:
             try:
                 waiter = self._waiting.get_nowait()
             except queue.Empty:
-                break
+                return
             if waiter is None:
                 self._waiting.put(None)  # the end comes after this group
-                break
-            more_entries, more_bytes = _weight(waiter.batch)
-            entries, size = entries + more_entries, size + more_bytes
+                return
+            entries, size = entries + len(waiter.batch), size + waiter.size
             if entries > MAX_GROUP_ENTRIES or size > MAX_GROUP_BYTES:
                 self._left_over = waiter
-                break
+                return
             group.append(waiter)
-        return group
 
     def _patience_s(self) -> float | None:
         return IDLE_AFTER_S if self._tidy or self._unpublished() else None
@@ -210,10 +221,6 @@ class Sequencer:
             self.publisher.publish(self.head)
         except Exception:  # entries stay durable and provable; the next second tries again
             log.exception("the checkpoint of size %d could not be published", self.head.size)
-
-
-def _weight(batch: Batch) -> tuple[int, int]:
-    return len(batch), sum(len(entry.leaf) + len(entry.sidecar) for entry in batch)
 
 
 def _not_recorded(failed: Exception) -> LedgerUnavailable:

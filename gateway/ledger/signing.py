@@ -1,17 +1,27 @@
-"""Ed25519 keys of the ledger, as C2SP notes spell them, over the `cryptography` package.
+"""Ed25519 keys of the ledger, as C2SP notes spell them, over libsodium (PyNaCl).
 
-A `SigningKey` never shows its seed: not in `repr`, not in an error. Which file holds which key is
-the subject of `keys`; what is signed is the subject of `core.tlog`.
+Every entry is signed, and a whole ledger is verified signature by signature; libsodium takes little more
+than half the time of OpenSSL for the one and half for the other. A `SigningKey` never shows its seed: not
+in `repr`, not in an error. Which file holds which key is the subject of `keys`; what is signed is the
+subject of `core.tlog`.
 """
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from nacl.bindings import (
+    crypto_sign,
+    crypto_sign_ed25519_sk_to_seed,
+    crypto_sign_open,
+    crypto_sign_seed_keypair,
+)
+from nacl.exceptions import BadSignatureError
 
-from gateway.core.tlog.note import SignerSeed, VerifierKey
+from gateway.core.tlog.note import KEY_BYTES, SEED_BYTES, SignerSeed, VerifierKey
+
+_SIGNATURE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +30,11 @@ class SigningKey:
 
     name: str
     public: bytes
-    _private: Ed25519PrivateKey = field(repr=False, compare=False)
+    _secret: bytes = field(repr=False, compare=False)  # as libsodium has it: seed and public key
 
     @classmethod
     def generate(cls, name: str) -> SigningKey:
-        return cls._of(name, Ed25519PrivateKey.generate())
+        return cls._of(name, secrets.token_bytes(SEED_BYTES))
 
     @classmethod
     def parse(cls, line: str) -> SigningKey:
@@ -34,21 +44,23 @@ class SigningKey:
         that of its key.
         """
         seed = SignerSeed.parse(line)
-        key = cls._of(seed.name, Ed25519PrivateKey.from_private_bytes(seed.seed))
+        key = cls._of(seed.name, seed.seed)
         seed.verifier_key(key.public)
         return key
 
     @classmethod
-    def _of(cls, name: str, private: Ed25519PrivateKey) -> SigningKey:
-        return cls(name, private.public_key().public_bytes_raw(), private)
+    def _of(cls, name: str, seed: bytes) -> SigningKey:
+        return cls(name, *crypto_sign_seed_keypair(seed))
 
     def line(self) -> str:
         """The secret, as `parse` reads it; for the key file and nothing else."""
-        return SignerSeed(self.name, self.verifier.key_id, self._private.private_bytes_raw()).format()
+        return SignerSeed(
+            self.name, self.verifier.key_id, crypto_sign_ed25519_sk_to_seed(self._secret)
+        ).format()
 
     def sign(self, message: bytes) -> bytes:
         """64 bytes, RFC 8032."""
-        return self._private.sign(message)
+        return crypto_sign(message, self._secret)[:_SIGNATURE_BYTES]
 
     @property
     def verifier(self) -> VerifierKey:
@@ -57,8 +69,11 @@ class SigningKey:
 
 def verify_ed25519(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether `signature` (64 bytes) of `message` is by the holder of `public_key` (32 bytes)."""
+    # libsodium is given the signature joined to the message: a length of its own would move the border.
+    if len(public_key) != KEY_BYTES or len(signature) != _SIGNATURE_BYTES:
+        return False
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
-    except (InvalidSignature, ValueError):
+        crypto_sign_open(signature + message, public_key)
+    except BadSignatureError:
         return False
     return True

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import apsw
 
 from gateway.core.tlog.tiles import split_hashes
+from gateway.core.tlog.tree import HASH_BYTES
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.sqlite_schema import STATE_FILTER, foreign_part
 from gateway.ledger.store import STATE_KINDS, Head, Rows, StoredEntry, StoredSidecar
@@ -27,6 +28,11 @@ _STATE = f"""SELECT idx, kind FROM entry NOT INDEXED
     WHERE idx >= :start AND {STATE_FILTER} ORDER BY idx"""  # noqa: S608
 _INDEXED = f"""SELECT idx FROM entry INDEXED BY entry_state
     WHERE idx >= :start AND {STATE_FILTER} ORDER BY idx"""  # noqa: S608
+# Whatever somebody else wrote into such a column is read as bytes, and then verified as such.
+_LEAF, _KEY_ID, _DATA, _NOTE, _ROOT, _FRONTIER = (
+    f"COALESCE(CAST({column} AS BLOB), x'')"
+    for column in ("leaf", "key_id", "data", "note", "root", "frontier")
+)
 _LOWEST = -(2**63)
 _PAGE = 1000  # entries read at once while a caller walks through them
 
@@ -55,13 +61,8 @@ class SqliteReader:
 
     def leaves(self, start: int, stop: int) -> list[bytes]:
         """The leaves start..stop-1 in order, fewer if the store has fewer or a gap."""
-        # Whatever somebody else wrote into the column is read as bytes, and then verified as such.
-        rows = self._rows(
-            "SELECT idx, COALESCE(CAST(leaf AS BLOB), x'') FROM entry"
-            " WHERE idx >= ? AND idx < ? ORDER BY idx",
-            start,
-            stop,
-        )
+        query = f"SELECT idx, {_LEAF} FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx"  # noqa: S608
+        rows = self._rows(query, start, stop)
         return [leaf for place, (index, leaf) in enumerate(rows, start) if index == place]
 
     def columns(self, start: int, stop: int) -> list[tuple[str, int, bytes, bool]]:
@@ -74,14 +75,14 @@ class SqliteReader:
         return [(kind, at_s, nonce, bool(has)) for kind, at_s, nonce, has in rows]
 
     def entry(self, index: int) -> StoredEntry | None:
-        rows = self._rows("SELECT idx, kind, leaf FROM entry WHERE idx = ?", index)
+        rows = self._rows(f"SELECT idx, kind, {_LEAF} FROM entry WHERE idx = ?", index)  # noqa: S608
         return StoredEntry(*rows[0]) if rows else None
 
     def entries_of(self, kinds: frozenset[str], after: int) -> Iterator[StoredEntry]:
         """Entries of `kinds` with an index above `after` (-1: all), in order; quick for STATE_KINDS."""
         known = STATE_FILTER if kinds <= STATE_KINDS else "TRUE"
         wanted = ", ".join("?" * len(kinds))
-        query = f"SELECT idx, kind, leaf FROM entry WHERE {known} AND kind IN ({wanted})"  # noqa: S608
+        query = f"SELECT idx, kind, {_LEAF} FROM entry WHERE {known} AND kind IN ({wanted})"  # noqa: S608
         while True:
             page = self._rows(f"{query} AND idx > ? ORDER BY idx LIMIT {_PAGE}", *sorted(kinds), after)
             for row in page:
@@ -91,23 +92,23 @@ class SqliteReader:
             after = page[-1][0]
 
     def sidecar(self, index: int) -> StoredSidecar | None:
-        rows = self._rows("SELECT key_id, data FROM sidecar WHERE idx = ?", index)
+        rows = self._rows(f"SELECT {_KEY_ID}, {_DATA} FROM sidecar WHERE idx = ?", index)  # noqa: S608
         return StoredSidecar(*rows[0]) if rows else None
 
     def sidecars(self, start: int, stop: int) -> list[StoredSidecar | None]:
-        query = "SELECT idx, key_id, data FROM sidecar WHERE idx >= ? AND idx < ?"
+        query = f"SELECT idx, {_KEY_ID}, {_DATA} FROM sidecar WHERE idx >= ? AND idx < ?"  # noqa: S608
         found = {index: StoredSidecar(key_id, data) for index, key_id, data in self._rows(query, start, stop)}
         return [found.get(index) for index in range(start, stop)]
 
     def checkpoint(self) -> bytes | None:
         """The signed checkpoint of the largest published head."""
-        rows = self._rows("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
+        rows = self._rows(f"SELECT {_NOTE} FROM checkpoint ORDER BY size DESC LIMIT 1")  # noqa: S608
         return rows[0][0] if rows else None
 
     def checkpoints(self) -> Iterator[tuple[int, bytes]]:
         """(size, note) of every published checkpoint, smallest first."""
-        query = f"SELECT size, note FROM checkpoint WHERE size > ? ORDER BY size LIMIT {_PAGE}"  # noqa: S608
-        after = -1
+        query = f"SELECT size, {_NOTE} FROM checkpoint WHERE size > ? ORDER BY size LIMIT {_PAGE}"  # noqa: S608
+        after = _LOWEST
         while page := self._rows(query, after):
             yield from page
             after = page[-1][0]
@@ -149,15 +150,17 @@ class SqliteReader:
 
 
 def read_head(db: apsw.Connection) -> Head:
-    rows = fetch(db, "SELECT size, root, frontier, mark FROM head")
+    rows = fetch(db, f"SELECT size, {_ROOT}, {_FRONTIER}, mark FROM head")  # noqa: S608
     if len(rows) != 1:
         raise LedgerUnavailable("The ledger has no head.")
     size, root, frontier, mark = rows[0]
+    if type(size) is not int or type(mark) is not int or len(frontier) % HASH_BYTES:
+        raise LedgerUnavailable("The head of the ledger is damaged.")
     return Head(size, root, tuple(split_hashes(frontier)), mark)
 
 
 def read_tile(db: apsw.Connection, level: int, number: int) -> bytes | None:
-    rows = fetch(db, "SELECT data FROM tile WHERE level = ? AND n = ?", level, number)
+    rows = fetch(db, f"SELECT {_DATA} FROM tile WHERE level = ? AND n = ?", level, number)  # noqa: S608
     return rows[0][0] if rows else None
 
 
@@ -168,8 +171,8 @@ def fetch(db: apsw.Connection, query: str, *values: apsw.SQLiteValue) -> list[tu
 
 @contextlib.contextmanager
 def named_failure() -> Iterator[None]:
-    """Turns what SQLite raises into LedgerUnavailable, in one place."""
+    """Turns what SQLite raises, also over text that is none, into LedgerUnavailable, in one place."""
     try:
         yield
-    except (apsw.Error, OSError) as failed:
+    except (apsw.Error, OSError, UnicodeDecodeError) as failed:
         raise LedgerUnavailable("The ledger's database cannot be used.") from failed

@@ -177,13 +177,6 @@ def verify_receipt(receipt: Receipt, proof: bytes, keys: PublicKeys) -> Checkpoi
     return checkpoint
 
 
-def head_text(source: LogSource, keys: PublicKeys) -> str:
-    """The signed head, verified, as text to keep: give it to a later verification as a saved head."""
-    note = source.checkpoint()
-    _open(note, keys)
-    return note.decode()
-
-
 def _verify(
     source: LogSource,
     keys: PublicKeys,

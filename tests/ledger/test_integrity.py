@@ -176,7 +176,28 @@ async def test_every_checkpoint_is_looked_at(house: House, filled: Ledger, wrong
         check_checkpoints(filled.reader, house.keys.log.verifier, 302)
     with pytest.raises(VerificationFailed, match=says):
         verify_store(filled.reader, house.public)
-    assert check_checkpoints(filled.reader, house.keys.log.verifier, 199) >= 2
+
+
+async def test_a_checkpoint_beyond_the_head_that_was_read_is_one_of_its_size(
+    house: House, filled: Ledger
+) -> None:
+    """A writer at work publishes while the entries are verified; roots are compared up to the head."""
+    log = house.keys.log
+    assert 2 <= check_checkpoints(filled.reader, log.verifier, 199) < 4
+    note = sign_head(log, replace(filled.reader.head(), size=999, root=bytes(32)))
+    _execute(house.path, "INSERT INTO checkpoint VALUES (999, ?)", note)
+    assert check_checkpoints(filled.reader, log.verifier, 302) >= 4
+    _execute(house.path, "UPDATE checkpoint SET size = 998 WHERE size = 999")
+    with pytest.raises(VerificationFailed, match=r"^checkpoint of size 998: it is of size 999"):
+        check_checkpoints(filled.reader, log.verifier, 302)
+
+
+async def test_the_last_checkpoint_is_under_its_own_size(house: House, filled: Ledger) -> None:
+    last = "(SELECT max(size) FROM checkpoint)"
+    for moved in (303, -1):
+        _execute(house.path, f"UPDATE checkpoint SET size = {moved} WHERE size = {last}")
+        with pytest.raises(VerificationFailed, match=f"^checkpoint of size {moved}: it is of size "):
+            verify_store(filled.reader, house.public)
 
 
 SIDECARS = {

@@ -19,6 +19,10 @@ from gateway.ledger.store import Batch, Committed, SealedEntry
 from tests.ledger.support import clock_ms, opaque
 
 
+class Ended(BaseException):
+    """What ends a thread: nothing that the sequencer could have foreseen."""
+
+
 class Faulty(SqliteWriter):
     """A store that fails on demand, before the commit or after it, and counts its commits."""
 
@@ -29,6 +33,8 @@ class Faulty(SqliteWriter):
         self.groups.append(len(batches))
         if self.fail == "before":
             raise OSError("disk full")
+        if self.fail == "end of the thread":
+            raise Ended
         committed = super().append(batches, now_s)
         if self.fail == "after":
             raise OSError("connection lost")
@@ -37,6 +43,8 @@ class Faulty(SqliteWriter):
     def publish(self, size: int, note: bytes) -> None:
         if self.fail == "publish":
             raise OSError("disk full")
+        if self.fail == "end of the thread at publishing":
+            raise Ended
         super().publish(size, note)
 
 
@@ -198,6 +206,53 @@ async def test_nobody_waits_for_a_thread_that_ended(
     monkeypatch.setattr(sequencer, "_closing", False)  # as seen by a thread that looked a moment earlier
     with pytest.raises(LedgerUnavailable, match="closed"):
         await sequencer.submit([opaque()])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("moment", "recorded"), [("end of the thread", 0), ("end of the thread at publishing", 2)]
+)
+async def test_a_thread_that_dies_leaves_nobody_waiting(
+    running: tuple[Sequencer, Faulty],
+    under_way: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    recorded: int,
+) -> None:
+    """Neither those of the group at hand, nor the one that no longer fitted into it, nor those behind."""
+    monkeypatch.setattr(sequencer_module, "MAX_GROUP_ENTRIES", 3)
+    sequencer, store = running
+    store.fail = moment
+    monkeypatch.setattr(sequencer_module, "GATHER_S", ENDLESS_S)
+    under_way.append(6)
+    futures = [sequencer.submit([opaque(), opaque()]) for _ in range(6)]
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    assert sequencer.head.size == recorded
+    assert outcomes.count([0, 1]) == recorded // 2
+    assert {type(outcome) for outcome in outcomes if not isinstance(outcome, list)} == {LedgerUnavailable}
+    async with asyncio.timeout(5):
+        with pytest.raises(LedgerUnavailable, match="clos"):
+            await sequencer.submit([opaque()])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_thread_that_dies_while_it_gathers_leaves_nobody_waiting(
+    running: tuple[Sequencer, Faulty], under_way: list[int]
+) -> None:
+    sequencer, _ = running
+    under_way.append("many")  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        with pytest.raises(LedgerUnavailable):
+            await sequencer.submit([opaque()])
+
+
+async def test_what_is_no_batch_disturbs_only_who_sends_it(running: tuple[Sequencer, Faulty]) -> None:
+    sequencer, _ = running
+    with pytest.raises(AttributeError):
+        sequencer.submit([b"leaf"])  # type: ignore[list-item]
+    async with asyncio.timeout(5):
+        assert await sequencer.submit([opaque()]) == [0]
 
 
 async def test_a_waiter_that_gave_up_does_not_disturb_the_others(running: tuple[Sequencer, Faulty]) -> None:

@@ -17,7 +17,7 @@ from gateway.ledger.ledger import Ledger, open_ledger
 from gateway.ledger.reading import Receipt
 from gateway.ledger.signing import SigningKey
 from gateway.ledger.sqlite_reader import SqliteReader
-from gateway.ledger.verify import ServedSource, StoreSource, head_text, verify_log, verify_store
+from gateway.ledger.verify import ServedSource, verify_log, verify_store
 from tests.ledger.support import House, clock_ms, sealed
 
 
@@ -93,7 +93,7 @@ async def test_a_damaged_file_is_found(house: House, served: Served, path: str, 
 
 
 async def test_a_saved_head_must_be_a_beginning(house: House, served: Served) -> None:
-    saved = head_text(StoreSource(served.ledger.reader), house.public).encode()
+    saved = served.ledger.checkpoint()
     await served.ledger.append([house.read() for _ in range(300)])
     await served.ledger.proof(599)
     verify_store(served.ledger.reader, house.public, saved_heads=[saved])
@@ -106,7 +106,7 @@ async def test_a_saved_head_must_be_a_beginning(house: House, served: Served) ->
 
 
 async def test_every_saved_head_must_be_a_beginning(house: House, served: Served) -> None:
-    good = head_text(StoreSource(served.ledger.reader), house.public).encode()
+    good = served.ledger.checkpoint()
     log = house.keys.log
     forked = sign_note(Checkpoint(log.name, 200, bytes(32)).text(), log.verifier, log.sign).encode()
     verify_store(served.ledger.reader, house.public, saved_heads=[good, good])

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 
 from gateway.core.canon import Json, b64url_each, canonical, parse_canonical, unb64url
@@ -89,23 +90,29 @@ def disclose(
     if len(facts) > DIGESTS:
         raise ValueError("an entry hides at most 16 facts")
     keyed = keyed_hash(keys.salt, nonce)
-    names = [(name, name.encode()) for name in sorted(facts)]
+    names = _in_order(tuple(facts))
     salts = b64url_each([keyed(ascii_)[:SALT_BYTES] for _, ascii_ in names])
     # Salt and name are ASCII that needs no escape, so only the value goes through the encoder.
-    disclosures = b64url_each(
+    texts = b64url_each(
         [
             b'["%b","%b",%b]' % (salt, ascii_, canonical(facts[name]))
             for (name, ascii_), salt in zip(names, salts, strict=True)
         ]
     )
-    digests = [sha256(text).digest() for text in disclosures]
+    digests = [sha256(text).digest() for text in texts]
     digests += [keyed(b"decoy%d" % i) for i in range(DIGESTS - len(facts))]
-    return tuple([text.decode() for text in disclosures]), tuple(sorted(digests))
+    digests.sort()
+    return tuple([text.decode() for text in texts]), tuple(digests)
 
 
 def commitment(digests: Sequence[bytes]) -> bytes:
     """The 32 bytes that an entry shows for its facts; ValueError unless 16 sorted, distinct digests."""
     check_digests(digests)
+    return commitment_of_disclosed(digests)
+
+
+def commitment_of_disclosed(digests: Sequence[bytes]) -> bytes:
+    """As `commitment`, for digests just made by `disclose`, which sorts them; what others send is checked."""
     return sha256(b"fhir-ledger/sd/v1\n" + b"".join(digests)).digest()
 
 
@@ -131,6 +138,12 @@ def open_disclosures(kind: str, digests: Sequence[bytes], disclosures: Sequence[
             raise VerificationFailed("disclosure: a fact that this entry cannot hold")
         facts[name] = value
     return facts
+
+
+@lru_cache(maxsize=256)
+def _in_order(names: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """Names in the order of disclosure, with their bytes; entries of one kind mostly hide the same ones."""
+    return tuple([(name, name.encode()) for name in sorted(names)])
 
 
 _INNER = bytes(byte ^ 0x36 for byte in range(256))

@@ -20,6 +20,7 @@ from gateway.core.tlog.disclosure import (
     TAG_BYTES,
     SubjectKeys,
     commitment,
+    commitment_of_disclosed,
     disclose,
     open_disclosures,
     patient_tag,
@@ -123,7 +124,7 @@ def build_entry(
     if not facts.keys() <= KINDS[kind]:
         raise ValueError("a fact that entries of this kind do not hide")
     disclosures, digests = disclose(nonce, keys, facts)
-    head, tail = _members(commitment(digests), gateway_key_id, nonce, tag, kind, at_s)
+    head, tail = _members(commitment_of_disclosed(digests), gateway_key_id, nonce, tag, kind, at_s)
     signature = sign(_SIGNED_AS + f"{head},{tail}".encode())
     if len(signature) != SIGNATURE_BYTES:
         raise ValueError("an Ed25519 signature has 64 bytes")

@@ -8,7 +8,7 @@ Encryption (AES-256-GCM, the leaf hash as associated data) is done where the key
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.core.canon import Json, b64url, canonical, parse_canonical, sha256_text, unb64url
@@ -30,8 +30,7 @@ class Sidecar:
 
     def __post_init__(self) -> None:
         check_digests(self.digests)
-        if not self.attachments.keys() <= ATTACHMENTS:
-            raise ValueError("an attachment belongs to the fact doc or rids")
+        _check_attachments(self.attachments)
 
     @classmethod
     def parse(cls, data: bytes) -> Sidecar:
@@ -48,9 +47,7 @@ class Sidecar:
                 raise ValueError("not a sidecar")
 
     def encode(self) -> bytes:
-        disclosures: list[Json] = [*self.disclosures]
-        attachments: dict[str, Json] = {**self.attachments}
-        return canonical({"a": attachments, "d": disclosures, "g": b64url(b"".join(self.digests))})
+        return encode_sidecar(self.disclosures, self.digests, self.attachments)
 
     def check(self, entry: Entry) -> dict[str, Json]:
         """All facts, name -> value; raises VerificationFailed unless everything here belongs to `entry`."""
@@ -59,6 +56,23 @@ class Sidecar:
             if facts.get(name) != sha256_text(text.encode()):
                 raise VerificationFailed(f"sidecar: the attachment {name} is not the one recorded")
         return facts
+
+
+def encode_sidecar(
+    disclosures: Sequence[str], digests: Sequence[bytes], attachments: Mapping[str, str]
+) -> bytes:
+    """What `Sidecar.encode` gives, for the disclosures and digests of a `BuiltEntry`: these need no check.
+
+    Raises ValueError for a text that has no place in a sidecar.
+    """
+    _check_attachments(attachments)
+    texts, opened = canonical({**attachments}), canonical([*disclosures])
+    return b'{"a":%b,"d":%b,"g":"%b"}' % (texts, opened, b64url(b"".join(digests)).encode())
+
+
+def _check_attachments(attachments: Mapping[str, str]) -> None:
+    if not attachments.keys() <= ATTACHMENTS:
+        raise ValueError("an attachment belongs to the fact doc or rids")
 
 
 def _text(value: Json) -> str:

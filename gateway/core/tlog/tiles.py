@@ -122,14 +122,6 @@ def decode_bundle(data: bytes) -> list[bytes]:
     return entries
 
 
-def slice_bundle(data: bytes, width: int) -> bytes:
-    """The partial bundle of the first `width` entries; ValueError if there are fewer."""
-    at = 0
-    for _ in range(width):
-        at = _entry_end(data, at)
-    return data[:at]
-
-
 def hash_reader(size: int, fetch: Callable[[TilePath], bytes]) -> ReadHashes:
     """Read tree hashes out of the tiles of a log of `size` entries, each tile fetched once per batch.
 

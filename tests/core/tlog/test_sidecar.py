@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.canon import Json, b64url, canonical, parse_canonical, sha256_text
 from gateway.core.tlog.entry import Entry
-from gateway.core.tlog.sidecar import Sidecar
+from gateway.core.tlog.sidecar import Sidecar, encode_sidecar
 from gateway.errors import VerificationFailed
 from tests.core.tlog.support import load, make_entry
 
@@ -36,6 +38,13 @@ def test_the_form_is_canonical_json() -> None:
         "d": [*BUILT.disclosures],
         "g": b64url(b"".join(BUILT.digests)),
     }
+
+
+def test_what_was_just_built_is_encoded_the_same_way() -> None:
+    assert encode_sidecar(BUILT.disclosures, BUILT.digests, {"doc": DOCUMENT}) == SIDECAR.encode()
+    assert encode_sidecar(BUILT.disclosures, BUILT.digests, {}) == replace(SIDECAR, attachments={}).encode()
+    with pytest.raises(ValueError, match="doc or rids"):
+        encode_sidecar(BUILT.disclosures, BUILT.digests, {"pat": "x"})
 
 
 @given(st.lists(TEXT, max_size=16), st.dictionaries(st.sampled_from(["doc", "rids"]), TEXT))

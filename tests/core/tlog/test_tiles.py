@@ -16,7 +16,6 @@ from gateway.core.tlog.tiles import (
     hash_reader,
     partial_width,
     perfect_root,
-    slice_bundle,
     split_hashes,
     tile_at,
     tile_paths,
@@ -153,14 +152,6 @@ BUNDLES = st.lists(st.binary(max_size=40), max_size=TILE_WIDTH)
 @given(BUNDLES)
 def test_bundles_round_trip(entries: list[bytes]) -> None:
     assert decode_bundle(encode_bundle(entries)) == entries
-
-
-@given(BUNDLES, st.data())
-def test_a_partial_bundle_is_a_prefix(entries: list[bytes], data: st.DataObject) -> None:
-    width = data.draw(st.integers(0, len(entries)))
-    assert slice_bundle(encode_bundle(entries), width) == encode_bundle(entries[:width])
-    with pytest.raises(ValueError):
-        slice_bundle(encode_bundle(entries), len(entries) + 1)
 
 
 def test_the_bytes_of_a_bundle() -> None:
