@@ -24,7 +24,7 @@ from gateway import mapping
 from gateway.config import Issuer as IssuerSettings
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings
-from gateway.consents.entries import ERASE, KINDS, Erased, Erasure
+from gateway.consents.entries import ERASE, FOLLOWED, Erased, Erasure
 from gateway.consents.follow import Followed, Follower
 from gateway.consents.registry import Registry
 from gateway.consents.scope import scope_parser
@@ -43,7 +43,7 @@ from gateway.core.tlog.disclosure import derive_keys
 from gateway.core.tlog.tree import leaf_hash
 from gateway.core.values import Term
 from gateway.entropy import random_bytes
-from gateway.errors import ConfigError, Gone
+from gateway.errors import ConfigError, Gone, LedgerUnavailable, VerificationFailed
 from gateway.ledger.keys import KeyRing, load_keys
 from gateway.ledger.ledger import Ledger
 from gateway.ledger.reading import Receipt
@@ -116,7 +116,8 @@ async def open_house(settings: Settings) -> AsyncIterator[OpenHouse]:
 
     Raises:
         ConfigError: keys or ledger are missing, or are another ledger's.
-        VerificationFailed: the ledger is not what its last published head says.
+        VerificationFailed: the ledger is not what its last published head says, or a consent in it cannot
+            be opened.
     """
     keys = load_keys(settings.ledger.keys)
     if keys.origin != settings.ledger.origin:
@@ -133,7 +134,22 @@ async def open_house(settings: Settings) -> AsyncIterator[OpenHouse]:
             server = LedgerServer(ledger, settings.ledger.store)
             await server.start()
             stack.push_async_callback(server.close)
-        yield _house(settings, keys, vault, ledger)
+        house = _house(settings, keys, vault, ledger)
+        _follow_all(house.consents)
+        yield house
+
+
+def _follow_all(consents: Follower) -> None:
+    """A gateway that cannot follow the consents could answer nothing but 503, so it does not start."""
+    try:
+        consents.at_head()
+    except LedgerUnavailable as error:
+        if not isinstance(error.__cause__, VerificationFailed):
+            raise
+        raise VerificationFailed(
+            f"{error.__cause__.text}, so no consent can be relied on; restore the ledger and its vault from "
+            "copies that verify (`consentry ledger verify`)."
+        ) from error
 
 
 def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | RemoteLedger) -> OpenHouse:
@@ -141,7 +157,7 @@ def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | Rem
     reader, recorder = LedgerReader(ledger.reader, vault), Recorder(vault, keys.gateway)
 
     def entries(after: int) -> Iterator[Followed]:
-        return (_followed(stored, reader) for stored in ledger.entries_of(KINDS | {ERASE}, after))
+        return (_followed(stored, reader) for stored in ledger.entries_of(FOLLOWED, after))
 
     async def record(
         kind: str, facts: Mapping[str, Json], patient: str, attachments: Mapping[str, str]

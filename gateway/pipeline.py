@@ -20,6 +20,8 @@ from typing import Final, Protocol
 from urllib.parse import urlencode
 
 from gateway import errors
+from gateway.consents.standings import Standings
+from gateway.core.canon import sha256
 from gateway.core.consent.evaluate import Because
 from gateway.core.decide import ConsentView, House, decide, page_binding
 from gateway.core.fhir.codec import pretty
@@ -111,6 +113,7 @@ class Ports:
     pages: PageSealer
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
+    standings: Standings = field(default_factory=Standings)
 
 
 async def serve(ports: Ports, incoming: Incoming) -> Answer:
@@ -126,6 +129,7 @@ async def serve(ports: Ports, incoming: Incoming) -> Answer:
     if isinstance(asked, FhirRequest) and asked.interaction is Interaction.CAPABILITIES:
         return Answer(200, ports.capabilities, ())  # what we are is no record of anybody's
     token = await ports.verify(bearer_of(incoming.authorization), ports.audience, now_s)
+    _check_in_force(token, ports.consents.at_head()[1])
     occasion = Occasion(ports.new_id(), now_s, ports.policy, token)
     if isinstance(asked, errors.Forbidden):
         check_refused_body(incoming.headers, incoming.body, ports.house.catalogue)
@@ -158,7 +162,7 @@ async def _answer(ports: Ports, occasion: Occasion, asked: FhirRequest) -> Answe
     request, page = _turn_page(ports, asked, occasion.at_s)
     for _ in range(MAX_TURNS):
         mark, view = ports.consents.at_head()
-        decision = _decided(ports, occasion, request, page, view)
+        decision = _decided(ports, occasion, request, page, mark, view)
         if isinstance(decision, Deny):
             return await _refuse(ports, occasion, str(request.interaction), decision, view)
         gathered = await gather(ports.upstream, ports.house.bases, ports.facts_of, decision.plan)
@@ -170,11 +174,13 @@ async def _answer(ports: Ports, occasion: Occasion, asked: FhirRequest) -> Answe
 
 
 def _decided(
-    ports: Ports, occasion: Occasion, request: FhirRequest, page: Page | None, view: ConsentView
+    ports: Ports, occasion: Occasion, request: FhirRequest, page: Page | None, mark: int, view: ConsentView
 ) -> Permit | Deny:
-    cursor = page.cursor if page is not None else None
-    decision = decide(request, occasion.token, view, ports.house, occasion.at_s, cursor)
-    if page is None or isinstance(decision, Deny):
+    standing = ports.standings.of(occasion.token, mark, view, ports.house, occasion.at_s)
+    if page is None:
+        return decide(request, standing)
+    decision = decide(request, standing, page.cursor)
+    if isinstance(decision, Deny):
         return decision
     # A page was linked for one asker, under these rights and consents.
     same = page_binding(occasion.token, decision.plan) == page.binding
@@ -186,10 +192,19 @@ def _still_holds(ports: Ports, occasion: Occasion, plan: Plan, page: Page | None
     mark_now, view = ports.consents.at_head()
     if mark_now == mark:
         return True
-    decision = _decided(ports, occasion, plan.request, page, view)
+    _check_in_force(occasion.token, view)
+    if not plan.judge.bound.whole:
+        return False  # what was judged cannot be compared with what stands now
+    decision = _decided(ports, occasion, plan.request, page, mark_now, view)
     return isinstance(decision, Permit) and page_binding(occasion.token, decision.plan) == page_binding(
         occasion.token, plan
     )
+
+
+def _check_in_force(token: Token, consents: ConsentView) -> None:
+    """A token of our own may have been ended before its time (RFC 7009). Raises Unauthenticated."""
+    if token.issued is not None and consents.is_revoked(token.issued):
+        raise errors.Unauthenticated("The token was revoked.")
 
 
 def _turn_page(ports: Ports, asked: FhirRequest, now_s: int) -> tuple[FhirRequest, Page | None]:
@@ -221,16 +236,21 @@ async def _release(
 ) -> Answer:
     """Builds what may go, records it, and only then hands it on."""
     request = plan.request
+    tag, modified, known = None, None, False
     if request.interaction is Interaction.SEARCH:
-        body, tag, modified, known = _searchset(ports, occasion, plan, gathered), None, None, False
+        body = _searchset(ports, occasion, plan, gathered)
+        digest = sha256(body)
     else:
         [candidate] = gathered.candidates
         body = build_instance(candidate, gathered.visible, request.shape, ports.outlines)
-        tag, modified = entity_tag(body), modified_s(candidate.facts.updated)
+        digest = sha256(body)
+        tag, modified = entity_tag(digest), modified_s(candidate.facts.updated)
         known = unchanged(tag, modified, request.if_none_match, request.if_modified_since)
-    body = b"" if known else pretty(body) if request.shape.pretty else body
+    if known or request.shape.pretty:
+        body = b"" if known else pretty(body)
+        digest = sha256(body)
     consents = _consents(plan, view, gathered.candidates)
-    outcome = Outcome(304 if known else 200, body, gathered.candidates, consents)
+    outcome = Outcome(304 if known else 200, body, digest, gathered.candidates, consents)
     receipts = await _recorded(ports, permit_drafts(occasion, request, outcome))
     return Answer(outcome.status, body, receipts, tag, modified)
 

@@ -1,12 +1,14 @@
-"""How consents stand in ledger entries: the facts of the three kinds, written and checked.
+"""How consents and the ends of tokens stand in ledger entries: the facts of each kind, written and checked.
 
     consent.grant    doc digest, and scp, aud, pou, cat, nbf, exp as far as the root names them
     consent.change   the same and prv
     consent.revoke   prv, rsn
+    token.revoke     tok, rsn
 
 `prv` is [index, base64url leaf hash] of an entry that holds the consent. The text of the consent is the
-attachment `doc`. `rsn` is a reason code, after `stop:` if sharing is to stay stopped. Of an entry whose key
-was destroyed only its place is left (`Erased`).
+attachment `doc`. `rsn` is a reason code, after `stop:` if sharing is to stay stopped. `tok` is the place of
+the entry of a token's issue; it is under the organisation's key, so that no erasure brings the token back. Of
+an entry whose key was destroyed only its place is left (`Erased`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ GRANT: Final = "consent.grant"
 CHANGE: Final = "consent.change"
 REVOKE: Final = "consent.revoke"
 KINDS: Final = frozenset({GRANT, CHANGE, REVOKE})
+TOKEN_REVOKE: Final = "token.revoke"  # noqa: S105 - a kind of entry
 ERASE: Final = "erase"
+FOLLOWED: Final = KINDS | {TOKEN_REVOKE, ERASE}
 
 _STOP: Final = "stop:"
 _REASON: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -121,9 +125,23 @@ def read_consent(entry: OpenedEntry, parse_scope: ParseScope) -> Consent:
     )
 
 
+def end_of_token_facts(issued: tuple[int, str], reason: str) -> dict[str, Json]:
+    """The facts that end the token whose issue is the entry `issued`."""
+    return {"tok": [*issued], "rsn": reason}
+
+
+def ended_token(entry: OpenedEntry) -> tuple[int, str]:
+    """Index and leaf hash of the entry of issue of the token that is ended."""
+    return _place(entry, "tok")
+
+
 def previous_place(entry: OpenedEntry) -> tuple[int, str]:
     """Index and leaf hash of the entry that `prv` names."""
-    match entry.facts.get("prv"):
+    return _place(entry, "prv")
+
+
+def _place(entry: OpenedEntry, name: str) -> tuple[int, str]:
+    match entry.facts.get(name):
         case [int(index), str(leaf_hash)] if not isinstance(index, bool):
             return index, leaf_hash
         case _:

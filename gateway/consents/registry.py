@@ -1,4 +1,4 @@
-"""The consents as the ledger's entries make them, and nothing else: replaying them gives the same state.
+"""Consents, and which tokens were ended, as the ledger's entries make them: replaying gives the same state.
 
 Entries come in ledger order. One that breaks a rule raises VerificationFailed and changes nothing. Two
 gateways may change the same consent at once: the ledger's order decides, and whatever is written after a
@@ -9,14 +9,17 @@ about it later is passed over.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from gateway.consents.entries import (
     CHANGE,
     GRANT,
     REVOKE,
+    TOKEN_REVOKE,
     Erased,
     Erasure,
     OpenedEntry,
+    ended_token,
     failed,
     previous_place,
     read_consent,
@@ -26,7 +29,11 @@ from gateway.consents.entries import (
 from gateway.core.canon import b64url
 from gateway.core.consent.document import ParseScope
 from gateway.core.consent.rule import Consent, State
+from gateway.core.smart.claims import SKEW_S
+from gateway.core.smart.issuers import DAY_S
 from gateway.core.values import ConsentRef
+
+_OUTLIVED_S: Final = DAY_S + 2 * SKEW_S  # the longest life of a token, whichever clocks measured it
 
 
 class Registry:
@@ -41,6 +48,7 @@ class Registry:
         self._named: dict[str, set[str]] = {}
         self._live: dict[str, tuple[Consent, ...]] = {}
         self._erased: dict[int, str] = {}
+        self._ended_tokens: dict[tuple[int, str], int] = {}
 
     def live(self, patient: str) -> tuple[Consent, ...]:
         """The patient's consents that are neither withdrawn nor superseded, oldest first.
@@ -69,13 +77,21 @@ class Registry:
         """The patients with a live consent that names the identity."""
         return frozenset(self._consents[consent_id].patient for consent_id in self._named.get(identity, ()))
 
+    def is_revoked(self, issued: tuple[int, str]) -> bool:
+        """Whether the token was ended whose issue is the entry at this index with this leaf hash."""
+        return issued in self._ended_tokens
+
     def apply(self, entry: OpenedEntry) -> None:
-        """Take in the next consent entry. Raises VerificationFailed, and is then unchanged."""
+        """Take in the next entry. Raises VerificationFailed, and is then unchanged."""
         if entry.index <= self.mark:
             raise failed(entry, "it comes out of order")
+        if entry.kind == TOKEN_REVOKE:
+            self._end_token(ended_token(entry), entry.at_s)
+            self.mark = entry.index
+            return
         changes = {GRANT: self._granted, CHANGE: self._changed, REVOKE: self._revoked}
         if entry.kind not in changes:
-            raise failed(entry, "it is not about a consent")
+            raise failed(entry, "it is about neither a consent nor a token")
         if entry.kind != GRANT and self._is_of_erased(entry):
             self.skip(Erased(entry.index, entry.leaf_hash))
             return
@@ -94,6 +110,13 @@ class Registry:
         self.mark = max(self.mark, entry.index)
 
     # --- What an entry changes ---------------------------------------------------------------------
+
+    def _end_token(self, issued: tuple[int, str], at_s: int) -> None:
+        """Remembered for as long as any token lives; by then it has expired."""
+        self._ended_tokens[issued] = at_s
+        outlived = [place for place, ended_s in self._ended_tokens.items() if ended_s < at_s - _OUTLIVED_S]
+        for place in outlived:
+            del self._ended_tokens[place]
 
     def _granted(self, entry: OpenedEntry) -> list[Consent]:
         consent = read_consent(entry, self._parse_scope)

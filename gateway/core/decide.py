@@ -4,9 +4,11 @@ or a denial. This is the only place that makes a `Plan`.
 What stays true: the answer depends on request, token, consents and mappings, never on stored records.
 Steps, as in SMART's access decision:
   1  which scopes are usable, and which of them give the operation on the type
-  2  whether what is asked stays with the patients the token may be about
-  3  whether any live consent could let anything of the type through
+  2  whether any live consent could let anything of the type through
+  3  whether what is asked stays with the patients the token may be about
   4  the narrowed question to the upstream, and the judge of its answer
+The first two do not depend on the request but for its type: they are the token's `Standing`, which may
+answer for every request of one second, as long as the consents are the same.
 """
 
 from __future__ import annotations
@@ -18,15 +20,10 @@ from typing import Final, Protocol
 
 from gateway import errors
 from gateway.core import canon
-from gateway.core.consent.evaluate import Asker, Because, Reason, bind
-from gateway.core.consent.rule import (
-    CLIENT,
-    ORGANIZATION,
-    PRACTITIONER,
-    Consent,
-    State,
-    client_identities,
-)
+from gateway.core.consent.asker import asker_of
+from gateway.core.consent.evaluate import Because, Reason, bind
+from gateway.core.consent.rule import Consent, State
+from gateway.core.fhir import narrow
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.references import PEOPLE
@@ -52,6 +49,10 @@ class ConsentView(Protocol):
         """Patients with a live consent that names `identity`."""
         ...
 
+    def is_revoked(self, issued: tuple[int, str]) -> bool:
+        """Whether a token of our own was ended, by the entry of its issue."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class House:
@@ -62,36 +63,94 @@ class House:
     narrow_limit: int = 50
 
 
-def decide(
-    request: FhirRequest,
-    token: Token,
-    consents: ConsentView,
-    house: House,
-    now_s: int,
-    cursor: Cursor | None = None,
-) -> Permit | Deny:
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a token gives for one operation on one type: the scopes, and the judge of records.
+
+    `covered`: the consents of some patient could let something of the type through. `selective`: the judge
+    may keep a record from a search for what it holds.
+    """
+
+    grants: tuple[Scope, ...]
+    judge: Judge
+    covered: bool
+    selective: bool
+
+
+class Standing:
+    """What a token comes to under the consents at one ledger head, in the second `now_s`: who asks, the
+    usable scopes, the consents that it rests on, and its right to each type, found when first asked for.
+    """
+
+    def __init__(self, token: Token, consents: ConsentView, house: House, now_s: int) -> None:
+        self.token, self.consents, self.house, self.now_s = token, consents, house, now_s
+        self.scopes = _usable(token)
+        self.myself = token.fhir_user if "fhirUser" in token.context else None
+        self.bound = _bound_consents(token, consents)
+        self._asker = asker_of(token)
+        self._bound = bind(consents.standing, self._asker, now_s, self.bound)
+        self._rights: dict[tuple[str, str], Right] = {}
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether nothing is left of the consents the token names. One for a patient's own records needs
+        none, but if it names one, that is what its client was allowed."""
+        return bool(self.token.consents) and not self.bound
+
+    def is_myself(self, request: FhirRequest) -> bool:
+        """The `fhirUser` scope lets a user read the resource that stands for them (OpenID quick start)."""
+        me = self.myself
+        return (
+            me is not None
+            and request.interaction is Interaction.READ
+            and (me.type, me.id) == (request.type, request.id)
+        )
+
+    def right(self, kind: str, operation: str) -> Right:
+        """The right to `operation` on `kind`. At most as many are kept as the catalogue has types."""
+        found = self._rights.get((kind, operation))
+        if found is None:
+            found = self._rights[kind, operation] = self._right(kind, operation)
+        return found
+
+    def _right(self, kind: str, operation: str) -> Right:
+        grants = tuple(s for s in self.scopes if s.type in (kind, "*") and operation in s.operations)
+        judge = Judge(
+            operation=operation,
+            scopes=self.scopes,
+            patient=self.token.patient,
+            myself=self.myself,
+            patients=self._patients(grants),
+            bound=self._bound,
+            catalogue=self.house.catalogue,
+            bases=self.house.bases,
+        )
+        covered = any(self._bound.may_permit(patient, kind, operation) for patient in sorted(judge.patients))
+        return Right(grants, judge, covered, operation == "s" and _is_selective(grants, judge))
+
+    def _patients(self, grants: tuple[Scope, ...]) -> frozenset[str]:
+        """The patients whose consents, or own right, could let this token see anything."""
+        patient = self.token.patient
+        in_context = frozenset((patient,) if patient is not None else ())
+        if all(scope.level == "patient" for scope in grants):
+            return in_context
+        if self.bound is not None:
+            named = (self.consents.get(consent_id) for consent_id in self.bound)
+            return in_context | frozenset(consent.patient for consent in named if consent is not None)
+        return in_context.union(*map(self.consents.by_grantee, self._asker.identities))
+
+
+def decide(request: FhirRequest, standing: Standing, cursor: Cursor | None = None) -> Permit | Deny:
     """Whether `request` may be asked, and how. `cursor` continues a search that was permitted before."""
-    kind, operation = request.type, NEEDS[request.interaction]
+    kind, itself = request.type, standing.is_myself(request)
     assert kind is not None, "only typed interactions are decided"
-    if house.catalogue.access(kind).kind == "denied" and not _is_myself(request, token):
+    if not itself and standing.house.catalogue.access(kind).kind == "denied":
         return Deny(errors.Forbidden(f"{kind} is not served by this gateway."), "type")
-    scopes = _usable(token)
-    bound_ids = _bound_consents(token, consents)
-    if isinstance(bound_ids, Deny):
-        return bound_ids
-    grants = tuple(s for s in scopes if s.type in (kind, "*") and operation in s.operations)
-    judge = Judge(
-        operation=operation,
-        scopes=scopes,
-        patient=token.patient,
-        myself=token.fhir_user if "fhirUser" in token.context else None,
-        patients=_patients(grants, token, consents, bound_ids),
-        bound=bind(consents.standing, _asker(token), now_s, bound_ids),
-        catalogue=house.catalogue,
-        bases=house.bases,
-    )
-    refusal = None if _is_myself(request, token) else _refusal(request, judge, grants, token)
-    return refusal if refusal is not None else Permit(_plan(request, judge, house, cursor))
+    if standing.withdrawn:
+        return _withdrawn(standing)
+    right = standing.right(kind, NEEDS[request.interaction])
+    refusal = None if itself else _refusal(request, right, standing.token)
+    return refusal if refusal is not None else Permit(_plan(request, right, standing.house, cursor))
 
 
 def look_ups(plan: Plan, targets: Iterable[Ref]) -> tuple[Ask, ...]:
@@ -104,7 +163,8 @@ def look_ups(plan: Plan, targets: Iterable[Ref]) -> tuple[Ask, ...]:
         if not (judge.grants(kind, "r") or judge.grants(kind, "s")):
             continue
         query = [("_id", ",".join(ids)), ("_count", str(len(ids)))]
-        asks.append(Ask(f"/{kind}", (*query, *_narrow_to_patients(kind, judge, None))))
+        own = narrow.to_patients(judge.catalogue.access(kind), judge.patients)
+        asks.append(Ask(f"/{kind}", (*query, *own)))
     return tuple(asks)
 
 
@@ -114,7 +174,7 @@ def next_ask(plan: Plan, cursor: Cursor) -> Ask:
     return Ask(cursor.path, raw_query=cursor.query)
 
 
-# --- 1  Scopes -------------------------------------------------------------------------------------
+# --- 1, 2  Standing --------------------------------------------------------------------------------
 
 
 def _usable(token: Token) -> tuple[Scope, ...]:
@@ -123,21 +183,38 @@ def _usable(token: Token) -> tuple[Scope, ...]:
     return tuple(scope for scope in token.scopes if has[scope.level])
 
 
-def _is_myself(request: FhirRequest, token: Token) -> bool:
-    """The `fhirUser` scope lets a user read the one resource that stands for them (OpenID quick start)."""
-    return (
-        request.interaction is Interaction.READ
-        and "fhirUser" in token.context
-        and token.fhir_user is not None
-        and (token.fhir_user.type, token.fhir_user.id) == (request.type, request.id)
-    )
+def _bound_consents(token: Token, consents: ConsentView) -> frozenset[str] | None:
+    """The consents the token is bound to and that still stand; None when it is bound by look-up."""
+    if token.consents is None:
+        return None
+    return frozenset(ref.id for ref in token.consents if _stands(ref, consents))
 
 
-# --- 2, 3  Refusals that no stored record has a part in --------------------------------------------
+def _stands(ref: ConsentRef, consents: ConsentView) -> bool:
+    """Whether the reference names an entry of a live consent exactly."""
+    consent = consents.get(ref.id)
+    return consent is not None and consent.state is State.LIVE and ref in consent.refs
 
 
-def _refusal(request: FhirRequest, judge: Judge, grants: tuple[Scope, ...], token: Token) -> Deny | None:
-    kind, operation = request.type or "", judge.operation
+def _is_selective(grants: tuple[Scope, ...], judge: Judge) -> bool:
+    """Whether a record of these patients can be kept from the token for what it holds: by its labels, or
+    by constraints that the query could not say."""
+    unsaid = all(scope.constraints for scope in grants) and not narrow.to_constraints(grants)
+    return unsaid or any(judge.bound.label_sensitive(patient) for patient in judge.patients)
+
+
+# --- 3  Refusals that no stored record has a part in -----------------------------------------------
+
+
+def _withdrawn(standing: Standing) -> Deny:
+    named = [standing.consents.get(ref.id) for ref in standing.token.consents or ()]
+    because = tuple(Because(c.id, c.entry, c.root.path) for c in named if c is not None)
+    refusal = errors.Forbidden("The consent this token is bound to is not in force.")
+    return Deny(refusal, "withdrawn", because)
+
+
+def _refusal(request: FhirRequest, right: Right, token: Token) -> Deny | None:
+    kind, judge, grants = request.type or "", right.judge, right.grants
     if not judge.scopes and token.scopes:
         return Deny(errors.Forbidden("The token names no patient or user for its scopes."), "no_context")
     if not grants:
@@ -146,13 +223,14 @@ def _refusal(request: FhirRequest, judge: Judge, grants: tuple[Scope, ...], toke
         denial = _foreign(term, kind, judge, patient_only=all(s.level == "patient" for s in grants))
         if denial is not None:
             return denial
-    patients = sorted(judge.patients)
-    if any(judge.bound.may_permit(patient, kind, operation) for patient in patients):
-        return None
+    return None if right.covered else _uncovered(kind, judge, token)
+
+
+def _uncovered(kind: str, judge: Judge, token: Token) -> Deny:
     refusal = errors.Forbidden(f"No consent in force covers {kind} for this token.")
-    if not patients:
+    if not judge.patients:
         return Deny(refusal, str(Reason.NO_CONSENT))
-    short = judge.bound.why_not(token.patient or patients[0], kind, operation)
+    short = judge.bound.why_not(token.patient or min(judge.patients), kind, judge.operation)
     return Deny(refusal, str(short.reason), short.because)
 
 
@@ -179,146 +257,62 @@ def _foreign(term: Term, kind: str, judge: Judge, *, patient_only: bool) -> Deny
     return None
 
 
-def _bound_consents(token: Token, consents: ConsentView) -> frozenset[str] | Deny | None:
-    """The consents the token is bound to and that still stand; None when it is bound by look-up."""
-    if token.consents is None:
-        return None
-    standing = frozenset(ref.id for ref in token.consents if _stands(ref, consents))
-    own = token.fhir_user is not None and token.fhir_user.type == "Patient"
-    if token.consents and not standing and not own:
-        named = [known for ref in token.consents if (known := consents.get(ref.id)) is not None]
-        because = tuple(Because(consent.id, consent.entry, consent.root.path) for consent in named)
-        refusal = errors.Forbidden("The consent this token is bound to is not in force.")
-        return Deny(refusal, "withdrawn", because)
-    return standing
-
-
-def _stands(ref: ConsentRef, consents: ConsentView) -> bool:
-    """Whether the reference names an entry of a live consent exactly."""
-    consent = consents.get(ref.id)
-    return consent is not None and consent.state is State.LIVE and ref in consent.refs
-
-
-def _patients(
-    grants: tuple[Scope, ...], token: Token, consents: ConsentView, bound_ids: frozenset[str] | None
-) -> frozenset[str]:
-    """The patients whose consents, or own right, could let this token see anything."""
-    in_context = frozenset({token.patient} if token.patient is not None else ())
-    if all(scope.level == "patient" for scope in grants):
-        return in_context
-    if bound_ids is not None:
-        named = (consents.get(consent_id) for consent_id in bound_ids)
-        return in_context | frozenset(consent.patient for consent in named if consent is not None)
-    return in_context.union(*(consents.by_grantee(identity) for identity in _asker(token).identities))
-
-
-def _asker(token: Token) -> Asker:
-    identities, known = set(client_identities(token.client, token.issuer)), {CLIENT}
-    user = token.fhir_user
-    # A PractitionerRole or Person may stand for any practitioner; a patient or relative is none.
-    if user is not None and user.type in ("Practitioner", "Patient", "RelatedPerson"):
-        known.add(PRACTITIONER)
-    if user is not None and user.type == "Practitioner":
-        identities.add(f"{PRACTITIONER}:{user.id}")
-    if token.organization is not None:
-        known.add(ORGANIZATION)
-        identities.add(f"{ORGANIZATION}:{token.organization.id}")
-    return Asker(
-        identities=frozenset(identities),
-        known=frozenset(known),
-        self_patient=user.id if user is not None and user.type == "Patient" else None,
-        purposes=token.purposes,
-    )
-
-
 # --- 4  The question -------------------------------------------------------------------------------
 
 
-def _plan(request: FhirRequest, judge: Judge, house: House, cursor: Cursor | None) -> Plan:
+def _plan(request: FhirRequest, right: Right, house: House, cursor: Cursor | None) -> Plan:
     if request.interaction is not Interaction.SEARCH:
         here = f"/{request.type}/{request.id}"
         version = (Ask(f"{here}/_history/{request.version}"),) if request.version is not None else ()
-        return Plan(request, (Ask(here), *version), (), judge)
+        return Plan(request, (Ask(here), *version), (), right.judge)
     if cursor is not None:
-        plan = Plan(request, (), (), judge, _is_selective(request.type or "", judge))
+        plan = Plan(request, (), (), right.judge, right.selective)
         return replace(plan, asks=(next_ask(plan, cursor),))
-    return _search_plan(request, judge, house)
+    return _search_plan(request, right, house)
 
 
-def _search_plan(request: FhirRequest, judge: Judge, house: House) -> Plan:
-    kind = request.type or ""
-    asked_for = _asked_patients(request, judge)
-    if _asks_about_strangers(request, judge, asked_for):
+def _search_plan(request: FhirRequest, right: Right, house: House) -> Plan:
+    kind, judge = request.type or "", right.judge
+    access = judge.catalogue.access(kind)
+    asked_for = _asked_patients(request, access.narrow)
+    if _asks_about_strangers(request, judge, access.narrow, asked_for):
         return Plan(request, (), (), judge)  # an empty page, never "no filter"
-    narrow = (
-        *_narrow_to_patients(kind, judge, asked_for, house.narrow_limit),
-        *_narrow_to_constraints(judge.grants(kind, "s")),
+    patients = judge.patients if asked_for is None else judge.patients & asked_for
+    required = (
+        *narrow.to_patients(access, patients, house.narrow_limit),
+        *narrow.to_constraints(right.grants),
     )
     own = [(term.key, term.text) for term in request.terms]
     control = [("_sort", ",".join(request.sort))] if request.sort else []
     if request.count is not None:
         control.append(("_count", str(request.count)))
-    query = (*(pair for pair in own if pair not in narrow), *narrow, *control)
-    return Plan(request, (Ask(f"/{kind}", query),), narrow, judge, _is_selective(kind, judge))
+    query = (*(pair for pair in own if pair not in required), *required, *control)
+    return Plan(request, (Ask(f"/{kind}", query),), required, judge, right.selective)
 
 
-def _is_selective(kind: str, judge: Judge) -> bool:
-    """Whether a record of these patients can be kept from the token for what it holds: by its labels, or
-    by constraints that the query could not say."""
-    grants = judge.grants(kind, "s")
-    unsaid = all(scope.constraints for scope in grants) and not _narrow_to_constraints(grants)
-    return unsaid or any(judge.bound.label_sensitive(patient) for patient in judge.patients)
-
-
-def _asked_patients(request: FhirRequest, judge: Judge) -> frozenset[str] | None:
-    """The patients that the client's own terms name by the parameter we narrow by; None if it names none."""
-    narrow = judge.catalogue.access(request.type or "").narrow
+def _asked_patients(request: FhirRequest, by: str | None) -> frozenset[str] | None:
+    """The patients that the client's own terms name with `by`, which we narrow by; None if it names none."""
     named = [
         frozenset(value.removeprefix("Patient/") for value in term.values)
         for term in request.terms
-        if term.name == narrow and term.modifier is None
+        if term.name == by and term.modifier is None
     ]
     return frozenset.intersection(*named) if named else None
 
 
-def _asks_about_strangers(request: FhirRequest, judge: Judge, asked_for: frozenset[str] | None) -> bool:
+def _asks_about_strangers(
+    request: FhirRequest, judge: Judge, by: str | None, asked_for: frozenset[str] | None
+) -> bool:
     """Whether an answer could tell something of a patient whose consents let nothing through."""
     if asked_for is not None and not asked_for & judge.patients:
         return True
-    narrow = judge.catalogue.access(request.type or "").narrow
     return any(
         value.startswith("Patient/") and value.removeprefix("Patient/") not in judge.patients
         for term in request.terms
-        if term.name != narrow
+        if term.name != by
         for value in term.values
         if (param := judge.catalogue.param(request.type or "", term.name)) and param.type == "reference"
     )
-
-
-def _narrow_to_patients(
-    kind: str, judge: Judge, asked_for: frozenset[str] | None, limit: int = 50
-) -> tuple[tuple[str, str], ...]:
-    """The injected compartment parameter. It is an aid: the judge is the boundary, so more patients than
-    one query carries are left to it."""
-    access = judge.catalogue.access(kind)
-    patients = judge.patients if asked_for is None else judge.patients & asked_for
-    if access.kind != "compartment" or access.narrow is None or not 0 < len(patients) <= limit:
-        return ()
-    prefix = "" if access.narrow == "_id" else "Patient/"
-    return ((access.narrow, ",".join(prefix + patient for patient in sorted(patients))),)
-
-
-def _narrow_to_constraints(grants: Sequence[Scope]) -> tuple[tuple[str, str], ...]:
-    """The granular constraints, when one query can say them: all of a single scope, or one same parameter
-    of each. Anything else is left to the judge."""
-    if not grants or any(not scope.constraints for scope in grants):
-        return ()
-    if len(grants) == 1:
-        return tuple((term.key, term.text) for term in grants[0].constraints)
-    names = {tuple(term.key for term in scope.constraints) for scope in grants}
-    if len(names) != 1 or len(only := names.pop()) != 1:
-        return ()
-    return ((only[0], ",".join(scope.constraints[0].text for scope in grants)),)
 
 
 # --- Page links ------------------------------------------------------------------------------------

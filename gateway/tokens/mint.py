@@ -28,12 +28,6 @@ _MEMBERS = frozenset({"kty", "crv", "x", "y", "n", "e", "d", "p", "q", "dp", "dq
 _OWN = ("iss", "iat", "exp", "jti")
 
 
-def new_private_jwk() -> dict[str, str]:
-    """A new signing key for ES256, as a private JWK (its randomness is the key library's)."""
-    members: dict[str, str] = JWK.generate(kty="EC", crv="P-256").export_private(as_dict=True)
-    return members
-
-
 class Minter:
     """Signs tokens of one issuer with one private key, named by its thumbprint (RFC 7638)."""
 

@@ -15,7 +15,7 @@ from gateway.core.canon import b64url
 from gateway.core.fhir import match
 from gateway.errors import BadRequest
 from gateway.ledger.vault import Vault
-from tests.support.gateway import prepare
+from tests.support.house import prepare
 
 OBSERVATIONS = "patient/Observation.rs?value-quantity=gt5"
 

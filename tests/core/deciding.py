@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core.consent.rule import Consent, State
-from gateway.core.decide import House, decide
+from gateway.core.decide import House, Standing, decide
 from gateway.core.fhir import codec, match
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.facts import Facts, facts_of
@@ -33,6 +33,9 @@ class View:
 
     def get(self, consent_id: str) -> Consent | None:
         return next((c for c in self.given if c.id == consent_id), None)
+
+    def is_revoked(self, issued: tuple[int, str]) -> bool:
+        return False
 
     def by_grantee(self, identity: str) -> frozenset[str]:
         live = (c for c in self.given if c.state is State.LIVE)
@@ -85,7 +88,7 @@ def decided(
     asked: str | FhirRequest, who: Token, given: Iterable[Consent], *, now_s: int = NOW_S
 ) -> Permit | Deny:
     wanted = request(asked) if isinstance(asked, str) else asked
-    return decide(wanted, who, View(tuple(given)), HOUSE, now_s)
+    return decide(wanted, Standing(who, View(tuple(given)), HOUSE, now_s))
 
 
 def seen(raw: bytes, outcome: Permit | Deny) -> bool:

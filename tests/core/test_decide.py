@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway import errors
 from gateway.core.consent.rule import Consent, Period, State
-from gateway.core.decide import House, decide, look_ups, next_ask, page_binding
+from gateway.core.decide import House, Standing, decide, look_ups, next_ask, page_binding
 from gateway.core.fhir.release import Cursor
 from gateway.core.plan import Deny, Permit
 from gateway.core.values import Ask, ConsentRef, Ref
@@ -129,6 +129,21 @@ UNANSWERED = [
     ("53c", "Observation?_filter=x", errors.Forbidden),
     ("53d", "Observation?_sort=patient.name", errors.Forbidden),
 ]
+# What is no read is refused, whatever the scopes and the body: rows, method, target, the ledger's reason.
+NOT_READS = [
+    ("26 27 34 48", "POST", "Observation", "write"),
+    ("28 29", "PUT", "Observation/new1", "write"),
+    ("30 31 34", "PUT", "Observation/lab1", "write"),
+    ("32 34", "PATCH", "Observation/lab1", "write"),
+    ("33 34", "DELETE", "Observation/lab1", "write"),
+    ("37", "PUT", "Observation?identifier=abc", "write"),
+    ("37b", "PATCH", "Observation?identifier=abc", "write"),
+    ("37c", "DELETE", "Observation?identifier=abc", "write"),
+    ("59", "GET", "Group/1/$export", "operation"),
+    ("59b", "GET", "$export?_type=Patient", "operation"),
+    ("59c", "POST", "Group/1/$export", "operation"),
+    ("60", "POST", "", "batch"),
+]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +169,15 @@ def test_row_is_refused(scopes: str, patient: str | None, target: str, reason: s
 def test_row_is_not_answered(target: str, error: type[errors.ConsentryError]) -> None:
     with pytest.raises(error):
         request(target)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "reason"), [r[1:] for r in NOT_READS], ids=[r[0] for r in NOT_READS]
+)
+def test_row_is_no_read(method: str, target: str, reason: str) -> None:
+    with pytest.raises(errors.Forbidden) as caught:
+        request(target, method)
+    assert (caught.value.status, caught.value.reason) == (403, reason)
 
 
 def test_row_12_a_post_is_decided_by_address_and_body() -> None:
@@ -335,7 +359,9 @@ def test_more_patients_than_one_query_carries_are_left_to_the_judge() -> None:
     few = decided("Observation", who, given)
     assert isinstance(few, Permit)
     assert few.plan.required == (("patient", "Patient/p0,Patient/p1,Patient/p2"),)
-    many = decide(request("Observation"), who, View(given), House(HOUSE.catalogue, HOUSE.bases, 2), NOW_S)
+    many = decide(
+        request("Observation"), Standing(who, View(given), House(HOUSE.catalogue, HOUSE.bases, 2), NOW_S)
+    )
     assert isinstance(many, Permit)
     assert many.plan.required == ()
 

@@ -10,7 +10,7 @@ from jwcrypto.jwk import JWK
 
 from gateway.tokens.compact import split
 from gateway.tokens.jwks import parse_jwks
-from gateway.tokens.mint import Minter, new_private_jwk
+from gateway.tokens.mint import Minter
 from gateway.tokens.signature import check_signature
 from tests.tokens.forge import AUDIENCE, ISSUER, NOW_S
 
@@ -31,7 +31,7 @@ def private_jwk(kind: Mapping[str, object]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def minter() -> Minter:
-    return Minter(new_private_jwk(), ISSUER)
+    return Minter(private_jwk(KINDS["ES256"]), ISSUER)
 
 
 def mint(minter: Minter, claims: Mapping[str, object] = CLAIMS, lifetime_s: int = 300) -> str:

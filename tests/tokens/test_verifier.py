@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jwcrypto.jwk import JWK
 
 from gateway.core.smart.issuers import ALGORITHMS
 from gateway.core.values import Token
 from gateway.errors import Unauthenticated
 from gateway.tokens.fetch import Fetched, FetchFailed
 from gateway.tokens.keysets import RemoteKeys
-from gateway.tokens.mint import Minter, new_private_jwk
+from gateway.tokens.mint import Minter
 from gateway.tokens.verifier import Issuer, Verifier
 from tests.tokens.forge import (
     AUDIENCE,
@@ -258,7 +259,7 @@ def test_issuer_cannot_be_configured_twice_for_one_base() -> None:
 
 
 async def test_minted_token_is_accepted() -> None:
-    minter = Minter(new_private_jwk(), ISSUER)
+    minter = Minter(JWK.generate(kty="EC", crv="P-256").export_private(as_dict=True), ISSUER)
     claims = {name: CLAIMS[name] for name in ("aud", "sub", "client_id", "scope", "patient")}
     text = minter.mint(claims, now_s=NOW_S, lifetime_s=60, jti="t-9")
     verifier = verifier_of(Origin(*minter.public_jwks()["keys"]))

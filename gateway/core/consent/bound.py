@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.core.consent.hierarchy import Hierarchy
 from gateway.core.consent.labels import LabelOrder, LabelRule
@@ -16,6 +17,8 @@ from gateway.core.consent.purposes import covers
 from gateway.core.consent.rule import Consent, Effect, Match, Node, State, kind_of
 from gateway.core.consent.verdict import Asker, Because, Miss, Reason
 from gateway.core.values import Scope
+
+_ANYTHING: Final = Match()  # above the top of a tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def _roots(consent: Consent, frame: Frame) -> Iterator[BoundNode]:
     """What the consent comes to for the request, in its state."""
     match consent.state:
         case State.LIVE:
-            root = _bind(consent.root, Match(), consent.period.includes(frame.now_s), consent, frame)
+            root = _bind(consent.root, _ANYTHING, consent.period.includes(frame.now_s), consent, frame)
             if root is not None:
                 yield root
         case State.STOPPED:
@@ -111,6 +114,9 @@ def _bind(node: Node, above: Match, in_period: bool, consent: Consent, frame: Fr
 
 
 def _overlay(above: Match, match: Match) -> Match:
+    """The dimensions that hold for a node below `above`, but for the period."""
+    if above is _ANYTHING:
+        return match
     return Match(
         match.actors or above.actors,
         match.purposes or above.purposes,
@@ -147,7 +153,7 @@ def _for_purpose(match: Match, frame: Frame, denies: bool) -> bool:
 def _tombstones(consent: Consent, frame: Frame) -> Iterator[BoundNode]:
     """What a stopped consent denies: to its grantees, for its purposes, everything in its scopes, without
     end and whatever the labels."""
-    for path, match in _permits(consent.root, Match()):
+    for path, match in _permits(consent.root, _ANYTHING):
         if _missed(Effect.DENY, match, True, frame) is None:
             because = Because(consent.id, consent.entry, path)
             yield BoundNode(Effect.DENY, None, match.scopes, None, because, stopped=True)

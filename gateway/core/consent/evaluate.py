@@ -81,7 +81,11 @@ def bind(
 
 
 class Bound:
-    """Consents bound to a request. What `consents_of` raises passes through."""
+    """Consents bound to a request. What `consents_of` raises passes through.
+
+    `whole`: whether every patient's consents are still as they were when they were first read. Somebody
+    who asks about very many patients has them read again, perhaps in a newer state.
+    """
 
     def __init__(
         self,
@@ -100,6 +104,7 @@ class Bound:
         self._labels = labels
         self._purposes = purposes
         self._contained = contained
+        self.whole = True
         self._parts: dict[str, tuple[Part, ...]] = {}
         self._verdicts: dict[_Key, Verdict] = {}
 
@@ -216,6 +221,7 @@ class Bound:
         parts = self._parts.get(patient)
         if parts is None:
             if len(self._parts) >= _KEPT:
+                self.whole = False
                 self._parts.clear()
             parts = self._parts[patient] = self._read(patient)
         return parts

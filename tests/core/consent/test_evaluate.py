@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from gateway.core.consent import evaluate
 from gateway.core.consent.evaluate import Because, Permitted, Reason, Refused, bind
 from gateway.core.consent.rule import Consent, Node, Period, State
 from tests.core.consent.build import (
@@ -380,6 +381,16 @@ def test_each_patient_is_read_once_and_only_when_needed() -> None:
         made.judge(record(labels="R"), "s")
         made.may_permit("p1", "Observation", "r")
     assert read == ["p1"]
+
+
+def test_a_bound_that_read_a_patient_again_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "_KEPT", 2)
+    made = bind(lambda _patient: (), asker(), NOW_S, None)
+    for patient in ("a", "b", "a"):
+        made.coverage(patient)
+        assert made.whole
+    made.coverage("c")
+    assert not made.whole
 
 
 def test_content_is_asked_about_every_time_it_matters() -> None:
