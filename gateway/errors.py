@@ -7,10 +7,11 @@
     ├── NotFound 404            ├── LedgerUnavailable 503
     ├── MethodNotAllowed 405    ├── UpstreamTimeout 504
     ├── NotAcceptable 406       ├── ConfigError        command line, exit status 2
-    ├── Gone 410                └── VerificationFailed command line, exit status 1
-    ├── PayloadTooLarge 413
+    ├── Gone 410                ├── VerificationFailed command line, exit status 1
+    ├── PayloadTooLarge 413     └── StateUnavailable 503
     ├── UriTooLong 414
-    └── UnsupportedMediaType 415
+    ├── UnsupportedMediaType 415
+    └── OAuthError               its own status, and an OAuth error code for the body
 
 What an error says is public: it is written for the caller, names no stored data and never quotes
 the upstream. The cause is chained (`raise ... from`): the operator's log has its type, and what it says
@@ -19,13 +20,14 @@ only if it is a `Cause` of ours.
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Literal
 
 
 class ConsentryError(Exception):
     """`text` is what the caller reads; `code` is from FHIR's issue-type value set."""
 
-    status: ClassVar[int] = 500
+    status: int = 500
     code: ClassVar[str] = "exception"
 
     def __init__(self, text: str) -> None:
@@ -116,6 +118,15 @@ class LedgerUnavailable(ConsentryError):
         super().__init__(text)
 
 
+class StateUnavailable(ConsentryError):
+    """The authorization server's own database cannot be used; nothing is issued."""
+
+    status, code = 503, "transient"
+
+    def __init__(self, text: str = "The authorization server is not available.") -> None:
+        super().__init__(text)
+
+
 class UpstreamTimeout(ConsentryError):
     status, code = 504, "timeout"
 
@@ -134,3 +145,53 @@ class ConfigError(ConsentryError):
 
 class VerificationFailed(ConsentryError):
     """A log, proof or receipt does not hold; the text names the place."""
+
+
+OAuthCode = Literal[
+    # RFC 6749 sections 4.1.2.1 and 5.2
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+    "invalid_scope",
+    "access_denied",
+    "server_error",
+    "temporarily_unavailable",
+    # RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 9449 sections 5 and 8
+    "invalid_token",
+    "insufficient_scope",
+    "unsupported_token_type",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+    # RFC 7591 section 3.2.2
+    "invalid_redirect_uri",
+    "invalid_client_metadata",
+    # OpenID Connect Core section 3.1.2.6
+    "login_required",
+    "consent_required",
+    "interaction_required",
+    "account_selection_required",
+    "request_not_supported",
+    "request_uri_not_supported",
+    "registration_not_supported",
+]
+_DESCRIPTION = re.compile(r"[ !#-\[\]-~]+")  # RFC 6749 section 5.2: printable ASCII, no quote or backslash
+
+
+class OAuthError(ConsentryError):
+    """The authorization server's no: `error` is the code of the answer, `text` its `error_description`.
+
+    As OAuth gives one code several statuses, each instance has its own. Raises ValueError for a text that
+    RFC 6749 does not allow, which is why such a text never quotes what a caller sent.
+    """
+
+    code = "security"
+
+    def __init__(self, error: OAuthCode, text: str, status: int = 400) -> None:
+        if _DESCRIPTION.fullmatch(text) is None:
+            raise ValueError("an error description is one line of ASCII without quotes and backslashes")
+        super().__init__(text)
+        self.error = error
+        self.status = status
