@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import apsw
 import httpx
 import pytest
 
@@ -93,6 +94,17 @@ def test_a_consent_opens_a_read_and_its_withdrawal_ends_it(house: Place, options
         assert served.end() == 0
     house.good("consent", "revoke", before)
     assert house.json("ledger", "verify")["kinds"]["consent.revoke"] == 2
+
+
+def test_a_read_names_its_consent_and_the_issue_of_its_token(house: Place) -> None:
+    _, token = granted(house)
+    with serve(house) as served:
+        index = read(served, token).headers["ledger-entry"].split(";")[1]
+    facts = house.json("ledger", "entry", index)["facts"]
+    consent, issue = (house.json("ledger", "entry", str(facts[name][0])) for name in ("con", "tok"))
+    assert (consent["kind"], consent["hash"]) == ("consent.grant", facts["con"][1])
+    assert (issue["kind"], issue["hash"]) == ("token.issue", facts["tok"][1])
+    assert issue["facts"]["con"] == facts["con"]
 
 
 def test_a_patient_reads_their_own_records_without_consent(house: Place) -> None:
@@ -180,6 +192,16 @@ def test_a_second_server_on_the_ledger_is_refused(house: Place) -> None:
 def test_a_server_that_cannot_open_its_keys_says_what_to_do(house: Place) -> None:
     (house.folder / "keys").chmod(0o755)
     assert "chmod 700" in process_refused("serve", "--config", str(house.config), "--workers", "2")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_cannot_open_a_consent_says_which(house: Place, workers: str) -> None:
+    consent: dict[str, Any] = house.json(*GRANT)
+    with apsw.Connection(str(house.folder / "ledger.db")) as db:
+        db.execute("UPDATE sidecar SET data = zeroblob(64) WHERE idx = ?", (consent["entry"],))
+    line = process_refused("serve", "--config", str(house.config), "--workers", workers, status=1)
+    assert f"entry {consent['entry']}: its sidecar is not the one recorded" in line
+    assert "restore the ledger and its vault" in line
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

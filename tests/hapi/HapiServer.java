@@ -73,6 +73,8 @@ public final class HapiServer {
             s.setAllowMultipleDelete(true);
             s.setExpungeEnabled(true);
             s.setAllowContainsSearches(true);
+            // a record that refers to another server is stored as it was sent
+            s.setAllowExternalReferences(true);
             return s;
         }
 

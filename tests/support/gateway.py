@@ -13,20 +13,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 from unittest.mock import patch
 
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import app
-from gateway.config import Settings, load
-from gateway.core.canon import sha256_text
+from gateway.config import Settings
 from gateway.core.tlog.tree import leaf_hash
 from gateway.core.values import Ask, UpstreamReply
-from gateway.ledger.keys import init_keys
-from gateway.ledger.ledger import create_ledger
-from gateway.ledger.reading import Receipt
 from gateway.ledger.recorder import LedgerReader, OpenedEntry
 from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.ledger.vault import Vault
@@ -34,39 +30,11 @@ from gateway.ledger.verify import PublicKeys, verify_store
 from gateway.pipeline import Ports
 from gateway.upstream.client import Transport
 from gateway.web.protocol import StrictHttpToolsProtocol
+from tests.support.answers import Exchange, check_entries, parsed, receipts_of
 from tests.support.asgi import Parser, serve
+from tests.support.house import BASE, HOST, ISSUER, PUBLIC, issuer_key, prepare
 from tests.support.ports import raw_http
 from tests.tokens import forge
-
-HOST: Final = "gw.example"
-PUBLIC: Final = f"https://{HOST}"
-BASE: Final = f"{PUBLIC}/fhir"
-ISSUER: Final = "https://idp.example"
-ORIGIN: Final = "hospital.example/consentry"
-NOT_FOUND: Final = b"There is no such resource."
-
-SETTINGS: Final = """
-[server]
-public_url = "{public}"
-max_body_bytes = 65536
-[ledger]
-origin = "{origin}"
-store = "sqlite:///ledger.db"
-keys = "keys"
-[[upstreams]]
-name = "main"
-path = "/fhir"
-base_url = "{upstream}"
-fhir_version = "R4"
-timeout_s = {timeout_s}
-max_body_bytes = 8388608
-max_count = {max_count}
-[[issuers]]
-issuer = "{issuer}"
-jwks = "idp-keys.json"
-audience = "{public}/fhir"
-binding = "lookup"
-"""
 
 _now_ms = app.now_ms
 ChangePorts = Callable[[Ports], Ports]
@@ -82,24 +50,6 @@ class Counting:
     async def fetch(self, ask: Ask) -> UpstreamReply:
         self.asks.append(ask)
         return await self._inner.fetch(ask)
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One answer to one request, as the client saw it."""
-
-    method: str
-    target: str
-    response: httpx.Response
-
-    @property
-    def must_be_recorded(self) -> bool:
-        """Whether the answer says something to the bearer of a valid token."""
-        status = self.response.status_code
-        if not self.target.startswith("/fhir") or self.target.partition("?")[0] == "/fhir/metadata":
-            return False
-        hidden = status == 404 and (NOT_FOUND in self.response.content or self.method == "HEAD")
-        return status in (200, 304, 403, 410) or hidden
 
 
 @dataclass(slots=True)
@@ -259,7 +209,7 @@ class Gateway:
                     assert leaf_hash(stored.leaf) == receipt.leaf_hash, exchange
                     assert receipt.index not in given, exchange
                     given.add(receipt.index)
-                    _check_entry(exchange, reader.facts(receipt.index))
+                check_entries(exchange, [reader.facts(receipt.index) for receipt in receipts])
             reads = {stored.index for stored in store.entries_of(frozenset({"read.permit", "read.deny"}), -1)}
             assert given <= reads
             assert len(reads - given) == unanswered, "the ledger has reads that nobody was answered"
@@ -283,10 +233,6 @@ class Clock:
 
     def __call__(self) -> int:
         return _now_ms() + self.ahead_s * 1000
-
-
-def issuer_key() -> forge.PrivateKey:
-    return forge.private_key("ES256")
 
 
 @contextmanager
@@ -321,26 +267,6 @@ def gateway(
         client = httpx.Client(base_url=served.url, headers={"Host": HOST}, timeout=60, trust_env=False)
         stack.enter_context(client)
         yield Gateway(hosted.house, served.port, made[0], clock, client)
-
-
-def prepare(folder: Path, upstream_url: str, *, timeout_s: float = 60, max_count: int = 200) -> Settings:
-    """Keys, an empty ledger, the issuer's keys and the settings, in `folder`; what was made before stays."""
-    if (folder / "consentry.toml").exists():
-        return load(folder / "consentry.toml", {})
-    (folder / "idp-keys.json").write_bytes(forge.jwks(forge.public_jwk(issuer_key())))
-    (folder / "consentry.toml").write_text(
-        SETTINGS.format(
-            public=PUBLIC,
-            origin=ORIGIN,
-            upstream=upstream_url,
-            issuer=ISSUER,
-            timeout_s=timeout_s,
-            max_count=max_count,
-        )
-    )
-    settings = load(folder / "consentry.toml", {})
-    create_ledger(settings.ledger.store, init_keys(settings.ledger.keys, settings.ledger.origin))
-    return settings
 
 
 class _Hosted:
@@ -382,23 +308,6 @@ def _protocol(http: Parser) -> Parser:
     return cast("Parser", StrictHttpToolsProtocol) if http == "httptools" else http
 
 
-# --- Answers ---------------------------------------------------------------------------------------
-
-
-def parsed(answer: bytes) -> httpx.Response:
-    """The first HTTP/1.1 answer in `answer`; status 400 without a body when the connection just ended."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    if not first.startswith("HTTP/1.1 "):
-        return httpx.Response(400)
-    headers = [(n, v.strip()) for n, _, v in (line.partition(":") for line in lines)]
-    return httpx.Response(int(first.split()[1]), headers=headers, content=body)
-
-
-def receipts_of(response: httpx.Response) -> list[Receipt]:
-    return [Receipt.parse(value) for value in response.headers.get_list("ledger-entry")]
-
-
 def next_target(bundle: Mapping[str, Any]) -> str | None:
     """The request target of a Bundle's next link, which must be ours."""
     urls = [link["url"] for link in bundle.get("link", []) if link["relation"] == "next"]
@@ -407,19 +316,6 @@ def next_target(bundle: Mapping[str, Any]) -> str | None:
     (url,) = urls
     assert url.startswith(BASE + "/"), url
     return str(url.removeprefix(PUBLIC))
-
-
-def _check_entry(exchange: Exchange, entry: OpenedEntry) -> None:
-    """What was recorded is what was answered."""
-    response = exchange.response
-    if response.status_code not in (200, 304):
-        assert entry.kind == "read.deny", exchange
-        return
-    assert entry.kind == "read.permit", exchange
-    assert entry.facts["st"] == response.status_code, exchange
-    if exchange.method != "HEAD":
-        assert entry.facts["len"] == len(response.content), exchange
-        assert entry.facts["bd"] == sha256_text(response.content), exchange
 
 
 def _json(members: Mapping[str, object]) -> bytes:

@@ -6,6 +6,7 @@ install. A file missing from a folder that is there is an error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,9 @@ def shared_file(relative: str) -> Path:
     if not found.exists():
         raise FileNotFoundError(f"{relative} is missing from the shared folder")
     return found
+
+
+def or_none(cases: Sequence[object]) -> Sequence[object]:
+    """For `parametrize`: the cases that were read from the folder, or one that skips when there is none."""
+    absent = pytest.mark.skip(reason=f"{OPTIONAL}: the cases are not beside the checkout")
+    return cases or [pytest.param(None, marks=absent)]

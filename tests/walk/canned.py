@@ -24,6 +24,7 @@ class Canned:
         self.base_url = ""
         self.replies: dict[str, Speak] = {}
         self.requests: list[str] = []
+        self.heads: list[dict[str, str]] = []
         self.script: Callable[[str], bytes | None] = lambda target: None
 
     def answer(self, *, path: str = "*", **reply: Any) -> None:
@@ -35,6 +36,7 @@ class Canned:
     def reset(self) -> None:
         self.replies.clear()
         self.requests.clear()
+        self.heads.clear()
         self.script = lambda target: None
 
     def reply_to(self, target: str) -> Speak:
@@ -71,13 +73,15 @@ def canned() -> Iterator[Canned]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             first = self.rfile.readline().decode("latin-1").split()
-            length = 0
-            while (line := self.rfile.readline().strip()) != b"":
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
-            self.rfile.read(length)
+            head: dict[str, str] = {}
+            while (line := self.rfile.readline().strip().decode("latin-1")) != "":
+                name, _, value = line.partition(":")
+                assert name.lower() not in head, "a header came twice"
+                head[name.lower()] = value.strip()
+            self.rfile.read(int(head.get("content-length", 0)))
             if len(first) > 1:
                 state.requests.append(f"{first[0]} {first[1]}")
+                state.heads.append(head)
                 with suppress(OSError):  # the gateway hangs up, as it should, on an endless answer
                     state.reply_to(first[1])(self.connection)
 

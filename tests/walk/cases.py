@@ -23,7 +23,8 @@ from typing import Any
 
 import httpx
 
-from tests.support.gateway import Gateway, issuer_key
+from tests.support.gateway import Gateway
+from tests.support.house import issuer_key
 from tests.tokens import forge
 
 WALKS = Path(__file__).resolve().parents[2] / "fixtures" / "walks"

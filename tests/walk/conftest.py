@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.support.gateway import Gateway, gateway
+from tests.support.shared import shared_file
 from tests.upstreams.base import Upstream
 from tests.walk.canned import Canned, canned
-from tests.walk.data import VECTORS, load_vectors, load_walks
+from tests.walk.data import load_vectors, load_walks
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,7 @@ def walks(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="session")
 def vector_table() -> dict[str, Any]:
     """Hostile requests from outside the project, when they are there."""
-    if not VECTORS.exists():
-        pytest.skip("needs ../shared/vectors")
-    table: dict[str, Any] = json.loads(VECTORS.read_text())
+    table: dict[str, Any] = json.loads(shared_file("vectors/hostile.json").read_text())
     return table
 
 

@@ -1,26 +1,29 @@
 """Damage to the database beside a withdrawal: the consent never comes back, whatever was changed.
 
-What a start can see it refuses; what takes the patient's keys to see makes every request that depends on
-consents end with 503. Each case is SQL on the ledger at rest, `:w` the entry of the withdrawal.
+A start refuses it, whether it shows without keys or takes the patient's key to see; in a gateway that runs,
+a withdrawal that cannot be opened makes every request that depends on consents end with 503. Each case is
+SQL on the ledger, `:w` the entry of the withdrawal.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from gateway.app import now_ms
+from gateway.app import now_ms, open_house
 from gateway.core.tlog.tree import leaf_hash
 from gateway.errors import VerificationFailed
 from gateway.ledger.keys import load_keys
 from gateway.ledger.ledger import open_ledger
-from tests.support.gateway import gateway, prepare
+from tests.support.gateway import Gateway, gateway
+from tests.support.house import prepare
 from tests.walk.canned import Canned
-from tests.walk.test_faults import READ, observation, page
+from tests.walk.faults import READ, observation, page
 
 RENAME = "UPDATE sqlite_schema SET sql = replace(sql, '{}', '{}') WHERE name = 'entry_state'"
 REINDEXED = ";".join(
@@ -55,7 +58,7 @@ REFUSED = {
     "trigger": ("CREATE TRIGGER t AFTER INSERT ON entry BEGIN SELECT 1\\; END", "^database: trigger t"),
     "the row": ("DELETE FROM entry WHERE idx = :w", "^entry {w}: missing"),
 }
-SERVED_503 = {
+UNOPENED = {
     "key id of the sidecar": "UPDATE sidecar SET key_id = flip(key_id) WHERE idx = :w",
     "bytes of the sidecar": "UPDATE sidecar SET data = flip(data) WHERE idx = :w",
     "another entry's sidecar": (
@@ -63,20 +66,28 @@ SERVED_503 = {
     ),
     "the sidecar": "DELETE FROM sidecar WHERE idx = :w",
 }
-"""They pass a start, which opens no sidecar."""
+"""It takes keys to see them."""
 
 
 @pytest.fixture
 def withdrawn(tmp_path: Path, record_server: Canned) -> Path:
     """The folder of a gateway at rest, whose one consent was read under and is withdrawn."""
+    with _withdrawing(tmp_path, record_server):
+        pass
+    return tmp_path
+
+
+@contextmanager
+def _withdrawing(folder: Path, record_server: Canned) -> Iterator[Gateway]:
+    """A gateway whose last answer was under a consent that is withdrawn since."""
     record_server.reset()
     record_server.answer(path="/Observation/x", body=observation())
     record_server.answer(path="/Observation", body=page())
-    with gateway(tmp_path, record_server.base_url) as house:
+    with gateway(folder, record_server.base_url) as house:
         consent = house.permit()
         assert "CANARY" in house.get(READ, house.token()).text
         house.revoke(consent["id"])
-    return tmp_path
+        yield house
 
 
 def test_without_damage_the_consent_stays_withdrawn(withdrawn: Path, record_server: Canned) -> None:
@@ -95,18 +106,34 @@ def test_damage_that_a_start_can_see_stops_it(withdrawn: Path, damage: str) -> N
         open_ledger(settings.ledger.store, keys, now_ms)
 
 
-@pytest.mark.parametrize("damage", SERVED_503)
-def test_damage_that_takes_a_key_to_see_releases_nothing(
-    withdrawn: Path, record_server: Canned, damage: str
+@pytest.mark.parametrize("damage", UNOPENED)
+async def test_damage_that_takes_a_key_to_see_stops_a_start_too(withdrawn: Path, damage: str) -> None:
+    withdrawal = _plant(withdrawn, UNOPENED[damage])
+    with pytest.raises(VerificationFailed, match=rf"^entry {withdrawal}: its sidecar .*; restore the ledger"):
+        async with open_house(prepare(withdrawn, "")):
+            pass
+
+
+@pytest.mark.parametrize("damage", UNOPENED)
+def test_damage_under_a_running_gateway_releases_nothing(
+    tmp_path: Path, record_server: Canned, damage: str
 ) -> None:
-    withdrawal = _plant(withdrawn, SERVED_503[damage])
-    with gateway(withdrawn, record_server.base_url) as house:
+    with _withdrawing(tmp_path, record_server) as house:
+        withdrawal = _plant(tmp_path, UNOPENED[damage])
         for _ in range(2):
             answer = house.get(READ, house.token())
             assert answer.status_code == 503
             assert "CANARY" not in answer.text
         with pytest.raises(VerificationFailed, match=f"^entry {withdrawal}: its sidecar"):
             house.check_everything()
+
+
+async def test_a_lost_vault_stops_a_start(withdrawn: Path) -> None:
+    """Every key is gone with it, and an erasure of none is in the ledger."""
+    (withdrawn / "vault.db").unlink()
+    with pytest.raises(VerificationFailed, match=r"names a key that is unknown .*; restore the ledger"):
+        async with open_house(prepare(withdrawn, "")):
+            pass
 
 
 def _plant(folder: Path, statements: str) -> int:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.asgi import PARSERS, Parser
 from tests.support.gateway import Gateway, gateway, next_target
+from tests.support.shared import or_none
 from tests.upstreams.base import Upstream
 from tests.walk.canned import Canned
 from tests.walk.cases import (
@@ -62,7 +63,9 @@ def test_every_item_of_the_catalogue_has_a_case() -> None:
 # --- The table from outside --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", [c for c in VECTOR_CASES if c.upstream is None and not c.raw], ids=str)
+@pytest.mark.parametrize(
+    "case", or_none([c for c in VECTOR_CASES if c.upstream is None and not c.raw]), ids=str
+)
 def test_vector(vectors: Gateway, upstream: Upstream, case: Case) -> None:
     _check_case(vectors, upstream, case)
 
@@ -81,7 +84,7 @@ def test_vectors_on_a_socket(
 @pytest.mark.parametrize(
     "address", ["http://upstream.internal:8080/fhir", "{upstream}"], ids=["inner", "own"]
 )
-@pytest.mark.parametrize("case", [c for c in VECTOR_CASES if c.upstream is not None], ids=str)
+@pytest.mark.parametrize("case", or_none([c for c in VECTOR_CASES if c.upstream is not None]), ids=str)
 def test_vector_of_a_record_server(
     distrustful: Gateway, record_server: Canned, case: Case, address: str
 ) -> None:
@@ -137,6 +140,24 @@ def test_no_page_is_empty_before_the_last(walks: Gateway) -> None:
     pages = list(walks.follow("/fhir/Condition?_count=1", walks.token()))
     assert [len(page.json().get("entry", [])) for page in pages[:-1]] == [1] * (len(pages) - 1)
     assert "cond-a-hiv" not in "".join(page.text for page in pages)
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ("&".join(["code=1"] * 100), 200),
+        ("&".join(["code=1"] * 101), 400),
+        ("code=" + "1" * 8187, 200),
+        ("code=" + "1" * 8188, 400),
+    ],
+    ids=["100 pairs", "101 pairs", "a pair of 8 KiB", "a longer one"],
+)
+def test_a_form_has_limits(house: Gateway, record_server: Canned, form: str, status: int) -> None:
+    """L10: a form is read by the gateway's own parser."""
+    record_server.answer(body={"resourceType": "Bundle", "type": "searchset", "entry": []})
+    house.permit()
+    assert house.post("/fhir/Observation/_search", house.token(), form).status_code == status
+    assert len(record_server.requests) == (status == 200)
 
 
 def test_a_page_is_for_who_was_linked_to_it(walks: Gateway) -> None:

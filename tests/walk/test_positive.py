@@ -30,7 +30,7 @@ from gateway.mapping import load_catalogue
 from tests.support.gateway import Clock, Gateway, gateway, next_target
 from tests.upstreams.base import Upstream
 from tests.walk.cases import WALKS, Case, ask, check, read_cases, token_of, with_versions
-from tests.walk.data import SYNTHEA, load_synthea, load_walks, people, versions
+from tests.walk.data import histories, load_synthea, load_walks, people, versions
 
 CASES = list(read_cases("positive"))
 CATALOGUE = load_catalogue("R4")
@@ -217,10 +217,7 @@ def test_a_consent_holds_from_its_first_to_its_last_second(upstream: Upstream, t
 @pytest.fixture(scope="module")
 def synthea(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Synthetic patients with whole histories, all open to `app-1`."""
-    paths = sorted(SYNTHEA.glob("*.json.gz"))
-    if not paths:
-        pytest.skip("needs ../shared/data/synthea-r4")
-    load_synthea(upstream, paths)
+    load_synthea(upstream, histories())
     with gateway(tmp_path_factory.mktemp("synthea"), upstream.base_url) as running:
         for id in _patients(upstream):
             running.permit(id)
@@ -231,7 +228,7 @@ def synthea(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_whole_histories_come_through(synthea: Gateway, upstream: Upstream) -> None:
     """All types, all pages, of each patient: equal to what the record server has for them."""
     patients = _patients(upstream)
-    assert len(patients) == len(list(SYNTHEA.glob("*.json.gz")))
+    assert len(patients) == len(histories()) > 0
     served = [type for type in sorted(CATALOGUE.types) if CATALOGUE.access(type).kind != "denied"]
     held = [type for type in served if upstream.get(type, _count="1").json().get("entry")]
     for patient in patients:
