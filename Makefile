@@ -6,9 +6,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-# What the tests use when it is there: FHIR servers, a log checker, HL7's definitions. `make upstreams` fetches all.
+# What the tests use when it is there: FHIR servers and clients, a log checker, HL7's definitions. `make upstreams`
+# fetches all; the browser is the system's own Chromium.
 HAPI    := tests/hapi/target/classpath.txt
 MEDPLUM := tests/medplum/node_modules/.package-lock.json
+CLIENTS := tests/clients/node_modules/.package-lock.json
 FSCK    := $(VENV)/bin/fsck
 DEFINITIONS := tests/definitions/target/.ready
 FSCK_VERSION := v1.0.4
@@ -52,14 +54,14 @@ format: $(READY) ## rewrite the sources in the project's format
 docs: $(READY) ## rewrite the generated part of docs/configuration.md
 	$(BIN)/python -m gateway.config.reference docs/configuration.md
 
-upstreams: $(HAPI) $(MEDPLUM) $(FSCK) $(DEFINITIONS) ## fetch what the tests compare with: servers, checker, definitions
+upstreams: $(HAPI) $(MEDPLUM) $(CLIENTS) $(FSCK) $(DEFINITIONS) ## fetch what the tests use: servers, clients, checker, definitions
 
 lock: $(VENV)/lock/bin/uv ## choose new versions of all packages
 	$< pip compile $(LOCK) --upgrade -o requirements.lock pyproject.toml
 	$< pip compile $(LOCK) --upgrade --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove what was made here
-	rm -rf $(VENV) tests/hapi/target tests/definitions/target tests/medplum/node_modules
+	rm -rf $(VENV) tests/hapi/target tests/definitions/target tests/medplum/node_modules tests/clients/node_modules
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' \
@@ -80,8 +82,8 @@ $(HAPI): tests/hapi/pom.xml
 	mvn -q -B -f $< dependency:build-classpath -Dmdep.outputFile=$(abspath $@) </dev/null
 	@touch $@ && rm -f $(@D)/classes.jsa
 
-$(MEDPLUM): tests/medplum/package-lock.json tests/medplum/package.json
-	cd tests/medplum && npm ci --no-fund --no-audit --loglevel=error </dev/null
+$(MEDPLUM) $(CLIENTS): tests/%/node_modules/.package-lock.json: tests/%/package-lock.json tests/%/package.json
+	cd tests/$* && npm ci --no-fund --no-audit --loglevel=error </dev/null
 	@touch $@
 
 $(FSCK): | $(VENV)/bin/python

@@ -6,6 +6,7 @@ web in front of it. The process clock and all randomness enter here and nowhere 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,13 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from gateway import mapping
+from gateway.auth.discovery import well_known_of
+from gateway.auth.openid import IdTokens
+from gateway.auth.ports import Base
+from gateway.auth.ports import Ports as AuthPorts
+from gateway.auth.register import Registration, Terms
+from gateway.auth.server import AuthorizationServer, authorization_server, open_database, scopes_served
+from gateway.auth.store.database import Database
 from gateway.config import Issuer as IssuerSettings
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings
@@ -29,7 +37,7 @@ from gateway.consents.follow import Followed, Follower
 from gateway.consents.registry import Registry
 from gateway.consents.scope import scope_parser
 from gateway.consents.service import ConsentService
-from gateway.core.canon import Json
+from gateway.core.canon import Json, b64url
 from gateway.core.consent.document import ParseScope
 from gateway.core.decide import House
 from gateway.core.fhir import match
@@ -37,6 +45,7 @@ from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import VERSIONS, Catalogue, Release
 from gateway.core.fhir.facts import Inspector
 from gateway.core.record import Draft
+from gateway.core.smart.discovery import capability_security
 from gateway.core.smart.issuers import IssuerRule
 from gateway.core.smart.scopes import Evaluable
 from gateway.core.tlog.disclosure import derive_keys
@@ -70,6 +79,7 @@ from gateway.web.metrics import Metrics
 from gateway.web.routes import Dispatcher
 
 REQUEST_ID_BYTES = 12
+SECRET_BYTES = 32
 
 
 def now_ms() -> int:
@@ -218,23 +228,31 @@ def _evaluable(catalogue: Catalogue) -> Evaluable:
 
 
 def application(house: OpenHouse) -> ASGIApp:
-    """The gateway's web application. Its lifespan opens the connections to the upstreams."""
+    """The gateway's web application. Its lifespan opens the connections to the upstreams, and tidies up
+    behind the authorization server. Raises StateUnavailable if that one's database cannot be used."""
     settings, metrics, secret = house.settings, Metrics(), house.keys.operator_secret
     hosts = _hosts(settings)
     upstreams = {u.path: transport_to(u) for u in settings.upstreams}
     fetch = HttpxFetch()
+    database = open_database(auth_database_of(settings))
+    auth = _authorization_server(house, database, fetch)
     fhir: dict[str, ASGIApp] = {}
     for upstream in settings.upstreams:
-        ports = ports_of(house, upstream, upstreams[upstream.path], fetch)
-        endpoint = FhirEndpoint(ports, upstream.path, hosts, metrics, settings.server.max_body_bytes)
+        security = capability_security(auth.servers[settings.audience(upstream)], cors=True)
+        ports = ports_of(house, upstream, upstreams[upstream.path], fetch, security)
+        most = settings.server.max_body_bytes
+        endpoint = FhirEndpoint(ports, upstream.path, hosts, metrics, most, auth.origins)
         house.ledger.under_way.add(_counting(endpoint))
         fhir[upstream.path] = endpoint
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.callback(database.close)
             for transport in upstreams.values():
                 await stack.enter_async_context(transport)
+            tidying = asyncio.create_task(auth.tidy())
+            stack.callback(tidying.cancel)
             yield
 
     rest = Starlette(
@@ -242,11 +260,52 @@ def application(house: OpenHouse) -> ASGIApp:
             Mount("/ledger", app=_routed(ledger_routes(house.ledger))),
             Mount("/admin", app=_routed(admin_routes(house.service, house.consents, secret))),
             *health_routes(house.ledger, house.consents, metrics),
+            *auth.routes,
         ],
         lifespan=lifespan,
     )
     rest.router.redirect_slashes = False
-    return Dispatcher(fhir, rest, hosts)
+    return Dispatcher(fhir, rest, hosts, [well_known_of(base) for base in auth.servers])
+
+
+def auth_database_of(settings: Settings) -> Path:
+    """Where the authorization server keeps its clients, people and grants: beside the ledger."""
+    return settings.ledger.store.with_name("auth.db")
+
+
+def _authorization_server(house: OpenHouse, database: Database, fetch: HttpxFetch) -> AuthorizationServer:
+    settings, keys = house.settings, house.keys
+    token = settings.auth.registration_token
+    id_tokens = None if keys.openid_jwk is None else IdTokens(json.loads(keys.openid_jwk), settings.issuer)
+    scopes = scopes_served(sign_on=id_tokens is not None)
+    verifiers: dict[str, Verifier] = {}
+    bases: dict[str, Base] = {}
+    for upstream in settings.upstreams:
+        catalogue, url = _catalogue(upstream), settings.audience(upstream)
+        types, evaluable = frozenset(catalogue.types), _evaluable(catalogue)
+        bases[url] = Base(url, catalogue.release, types, evaluable, scopes)
+        verifiers[url] = Verifier([_own_issuer(house, url)], types=types, evaluable=evaluable)
+    ports = AuthPorts(
+        issuer=settings.issuer,
+        bases=bases,
+        policy=house.policy,
+        database=database,
+        minter=house.minter,
+        verify=lambda text, base, now_s: verifiers[base].verify(text, base, now_s),
+        consents=house.consents,
+        service=house.service,
+        record=house.record,
+        fetch=fetch,
+        now_ms=now_ms,
+        new_id=new_id,
+        new_secret=lambda: b64url(random_bytes(SECRET_BYTES)),
+        id_tokens=id_tokens,
+    )
+    registration = cast("Registration", settings.auth.registration)
+    by_token = token.value if token is not None and registration == "token" else None
+    most = tuple(scope for scope in scopes if not scope.startswith("system/"))
+    terms = Terms(registration, most, by_token)
+    return authorization_server(ports, kek=keys.kek, operator_secret=keys.operator_secret, terms=terms)
 
 
 def _counting(endpoint: FhirEndpoint) -> Callable[[], int]:
@@ -268,11 +327,18 @@ def transport_to(settings: UpstreamSettings) -> Upstream:
     )
 
 
-def ports_of(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, fetch: HttpxFetch) -> Ports:
+def ports_of(
+    house: OpenHouse,
+    upstream: UpstreamSettings,
+    transport: Upstream,
+    fetch: HttpxFetch,
+    security: Mapping[str, object],
+) -> Ports:
+    """What the walk to one upstream stands on. `security` is that part of its CapabilityStatement."""
     catalogue = _catalogue(upstream)
     public = house.settings.audience(upstream)
     bases = Bases(public, upstream.base_url)
-    statement = capability_statement(catalogue, public, _today())
+    statement = capability_statement(catalogue, public, _today(), security)
     verifier = Verifier(
         _issuers(house, upstream, fetch), types=catalogue.types, evaluable=_evaluable(catalogue)
     )
@@ -297,11 +363,15 @@ def ports_of(house: OpenHouse, upstream: UpstreamSettings, transport: Upstream, 
 def _issuers(house: OpenHouse, upstream: UpstreamSettings, fetch: HttpxFetch) -> Iterator[Issuer]:
     """Those configured for this upstream, and our own, whose tokens say what they rest on."""
     base = house.settings.audience(upstream)
-    own = parse_jwks(json.dumps(house.minter.public_jwks()).encode())
-    rule = IssuerRule(house.settings.issuer, base, (house.minter.algorithm,), "lookup", own=True)
-    yield Issuer(rule, OwnKeys(own))
+    yield _own_issuer(house, base)
     for issuer in house.settings.issuers_of(upstream):
         yield Issuer(_rule(issuer, base), _keys(issuer, fetch))
+
+
+def _own_issuer(house: OpenHouse, base: str) -> Issuer:
+    own = parse_jwks(json.dumps(house.minter.public_jwks()).encode())
+    rule = IssuerRule(house.settings.issuer, base, (house.minter.algorithm,), "lookup", own=True)
+    return Issuer(rule, OwnKeys(own))
 
 
 def _rule(issuer: IssuerSettings, base: str) -> IssuerRule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.support import ROOT, Place, command, process_refused, runs
@@ -46,6 +48,37 @@ def test_the_lines_can_be_copied_into_a_shell(tmp_path: Path) -> None:
         assert re.search(r"^verified \d+ entries$", _shell(verify), re.M)
         assert served.end(signal.SIGINT) == 0
     assert (folder / "ledger.db").exists()
+
+
+def test_a_program_is_told_in_one_line_once_all_is_up(tmp_path: Path) -> None:
+    with command("demo", "--port", "0", "--folder", str(tmp_path / "demo"), "--json", until="{") as served:
+        assert served.said.count("\n") == 1
+        told = json.loads(served.said)
+        assert sorted(told.pop("try")) == ["read", "revoke", "verify"]
+        bearer = {"Authorization": f"Bearer {told.pop('token')}"}
+        with httpx.Client(base_url=told["url"], trust_env=False, headers=bearer) as client:
+            assert client.get(f"{told['fhir'][0]}/Patient/{told['patient']}").status_code == 200
+            assert client.get(f"{told['fhir'][0]}/Patient/pat-b").status_code == 404
+            assert httpx.get(told["ledger"], trust_env=False).text.startswith("demo.example/consentry\n")
+            assert httpx.get(f"{told['upstream']}/Patient/pat-b", trust_env=False).status_code == 200
+        shown = Place(tmp_path / "demo", 0).json("consent", "show", told["consent"])
+        assert (shown["patient"], shown["grantees"]) == (told["patient"], [f"client:{told['client']}"])
+        assert told["config"] == str(tmp_path / "demo" / "consentry.toml")
+        assert served.end() == 0
+
+
+def test_check_tells_programs_what_came_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "demo", "--check", "--port", "0", "--json"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert [(each["method"], each["status"]) for each in told["tried"]] == [
+        ("GET", 200), ("POST", 200), ("GET", 403),
+    ]  # fmt: skip
+    last = told["tried"][-1]["ledger-entry"][0].split(";")
+    assert told["verified"]["verified"] == int(last[1]) + 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "terminal closed"])

@@ -127,6 +127,14 @@ GOALS: Final = (
         _figure("appends", "p50_ms", what="append, 1 waiting"),
     ),
     Goal(
+        "tokens for services, 32 callers",
+        True,
+        300,
+        "/s",
+        ("services",),
+        _figure("services", "per_second", callers=32),
+    ),
+    Goal(
         "verify a million entries, all signatures",
         False,
         15,

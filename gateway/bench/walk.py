@@ -70,7 +70,7 @@ class Walk:
 
     def ports(self) -> Ports:
         """Those of a gateway that has just started: they remember no token and no resource."""
-        return app.ports_of(self.house, self.upstream, app.transport_to(self.upstream), self.fetch)
+        return app.ports_of(self.house, self.upstream, app.transport_to(self.upstream), self.fetch, {})
 
     def page(self, count: int) -> Template:
         """A searchset of `count` observations, as the upstream sends it."""

@@ -10,7 +10,7 @@ import click
 
 from gateway import __version__
 from gateway.bench.command import bench
-from gateway.cli import config, consent, demo, keys, ledger, serve, token
+from gateway.cli import client, config, consent, demo, keys, ledger, serve, token, user
 from gateway.cli.common import Commands
 
 
@@ -31,6 +31,8 @@ for command in (
     keys.keys,
     consent.consent,
     token.token,
+    client.client,
+    user.user,
     ledger.ledger,
     bench,
 ):

@@ -14,8 +14,9 @@ from typing import NoReturn, cast
 import click
 
 from gateway import mapping
+from gateway.cli.announced import not_announced
 from gateway.cli.common import WRONG, config_option, json_option, print_json, settings_of
-from gateway.config import Settings
+from gateway.config import Settings, Upstream
 from gateway.core.canon import Json
 from gateway.core.fhir.catalogue import Release
 from gateway.errors import ConfigError
@@ -83,25 +84,40 @@ def _files(settings: Settings) -> Iterator[str]:
 async def _addresses(settings: Settings) -> list[str]:
     fetch, problems = HttpxFetch(max_bytes=MAX_METADATA_BYTES), []
     for upstream in settings.upstreams:
-        if wrong := await _unanswered(fetch, f"{upstream.base_url}/metadata"):
-            problems.append(f"upstreams: {upstream.name} does not answer at {upstream.base_url}: {wrong}")
+        problems += await _upstream(fetch, upstream)
     for issuer in settings.issuers:
-        if isinstance(issuer.jwks, str) and (wrong := await _unanswered(fetch, issuer.jwks, keys=True)):
-            problems.append(f"issuers: no key set at {issuer.jwks}: {wrong}")
+        if isinstance(issuer.jwks, str):
+            try:
+                _check_keys(await _fetched(fetch, issuer.jwks))
+            except (FetchFailed, ValueError) as error:
+                problems.append(f"issuers: no key set at {issuer.jwks}: {error}")
     return problems
 
 
-async def _unanswered(fetch: HttpxFetch, url: str, *, keys: bool = False) -> str | None:
-    """Why there is no use in what is at `url`; None if there is."""
+async def _upstream(fetch: HttpxFetch, upstream: Upstream) -> list[str]:
+    catalogue = mapping.load_catalogue(cast("Release", upstream.fhir_version))
     try:
-        answer = await fetch(url)
-        if answer.status != 200:
-            return f"status {answer.status}"
-        if keys:
-            _check_keys(answer.body)
+        statement = await _fetched(fetch, f"{upstream.base_url}/metadata")
     except (FetchFailed, ValueError) as error:
-        return str(error)
-    return None
+        return [f"upstreams: {upstream.name} does not answer at {upstream.base_url}: {error}"]
+    try:
+        lacking = not_announced(catalogue, statement)
+    except ValueError as error:
+        return [f"upstreams: {upstream.name} does not say what it can do at {upstream.base_url}: {error}"]
+    return [
+        f"upstreams: {upstream.name} does not announce the search parameter {name} of {', '.join(types)}, "
+        "which narrows a search to the patients it may be about; have the upstream index and announce it, "
+        "or permit no search of these types"
+        for name, types in lacking.items()
+    ]
+
+
+async def _fetched(fetch: HttpxFetch, url: str) -> bytes:
+    """Raises FetchFailed, or ValueError for an answer with another status than 200."""
+    answer = await fetch(url)
+    if answer.status != 200:
+        raise ValueError(f"status {answer.status}")
+    return answer.body
 
 
 def _check_keys(data: bytes) -> None:

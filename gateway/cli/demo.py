@@ -7,9 +7,10 @@ terminal is closed. `--check` tries the three lines by itself and ends. The pati
 
 from __future__ import annotations
 
+import json
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from gateway.cli.issue import Wish, issue
 from gateway.cli.keys import init_all
 from gateway.cli.logs import log_as_json
 from gateway.cli.running import first_of, listen, port_of, runner, serving, stop_signals, writing_house
-from gateway.cli.steps import Steps, try_steps
+from gateway.cli.steps import Steps, tried, verified
 from gateway.consents.draft import Draft
 from gateway.errors import ConfigError
 from gateway.ledger.durable import write_new
@@ -50,6 +51,7 @@ path = "/fhir"
 base_url = "http://{host}:{upstream_port}/fhir"
 fhir_version = "R4"
 """
+_Shown = Callable[[Steps, bool], Coroutine[object, object, None]]
 
 
 @click.command()
@@ -64,32 +66,49 @@ fhir_version = "R4"
     help="TCP port of the gateway; 0 is a free one.  [default: 8080, or a free one if that is taken]",
 )
 @click.option("--check", is_flag=True, help="Try the three lines, print what came back, and end.")
-def demo(folder: Path | None, port: int | None, check: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as one line of JSON, for programs.")
+def demo(folder: Path | None, port: int | None, check: bool, as_json: bool) -> None:
     """Start everything with synthetic patients, and print what to try.
 
     Ctrl-C, SIGTERM or closing the terminal ends it.
     """
+    shown = _shown_as_json if as_json else _shown_as_text
     sandbox = _sandbox()
     log_as_json("warning")
     with _folder(folder) as place, _front(port) as front, listen(HOST, 0) as back:
         config = _configure(place, port_of(front), port_of(back))
         with runner() as loop:
-            loop.run(_run(config, sandbox, front, back, check=check))
+            loop.run(_run(config, sandbox, front, back, shown, check=check))
 
 
 async def _run(
-    config: Path, sandbox: ASGIApp, front: socket.socket, back: socket.socket, *, check: bool
+    config: Path, sandbox: ASGIApp, front: socket.socket, back: socket.socket, shown: _Shown, *, check: bool
 ) -> None:
     with stop_signals() as stop:
         async with serving(sandbox, back), writing_house(settings_of(config)) as house:
             steps = await _prepare(house, config)
             async with serving(application(house), front):
-                click.echo(steps.text())
-                if check:
-                    await first_of(stop.wait(), try_steps(steps))
-                else:
-                    click.echo("Ctrl-C ends it.")
+                await first_of(stop.wait(), shown(steps, check))
+                if not check:
                     await stop.wait()
+
+
+async def _shown_as_text(steps: Steps, check: bool) -> None:
+    click.echo(steps.text())
+    if not check:
+        click.echo("Ctrl-C ends it.")
+        return
+    async for step in tried(steps):
+        click.echo(step.text())
+    click.echo(await verified(steps), nl=False)
+
+
+async def _shown_as_json(steps: Steps, check: bool) -> None:
+    said = steps.described()
+    if check:
+        said["tried"] = [step.described() async for step in tried(steps)]
+        said["verified"] = json.loads(await verified(steps, "--json"))
+    click.echo(json.dumps(said))
 
 
 async def _prepare(house: OpenHouse, config: Path) -> Steps:
@@ -103,6 +122,7 @@ async def _prepare(house: OpenHouse, config: Path) -> Steps:
     return Steps(
         public_url=house.settings.server.public_url,
         upstream_url=house.settings.upstreams[0].base_url,
+        client=CLIENT,
         patient=PATIENT,
         consent_id=consent.id,
         token=issued.text,

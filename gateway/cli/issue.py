@@ -1,30 +1,29 @@
-"""Issuing an access token of the gateway's own issuer: what it rests on, what it says, and its entry.
+"""What an operator wishes of an access token: whether it can have that, and on what it rests.
 
-The token is read by the gateway's own rules before it leaves, so none is made that would be refused. It
-names its consents by their newest entries; whether they still stand is decided at every request.
+It is issued as the server issues its own. It names its consents by their newest entries; whether they still
+stand is decided at every request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, cast
 
 from gateway import mapping
 from gateway.app import OpenHouse, new_id, now_ms
+from gateway.auth import issuing
+from gateway.auth.issuing import Issued, Terms
+from gateway.auth.ports import Base
 from gateway.config import Upstream
-from gateway.consents.view import ref_json
-from gateway.core.canon import Json, b64url, sha256
 from gateway.core.consent.rule import Consent, Effect, State
 from gateway.core.fhir import match
 from gateway.core.fhir.catalogue import Release
 from gateway.core.record import Draft
-from gateway.core.smart.claims import read_claims
-from gateway.core.smart.issuers import IssuerRule
-from gateway.core.smart.scopes import parse_scopes
-from gateway.core.values import ConsentRef, Token
-from gateway.errors import BadRequest, Unauthenticated
+from gateway.core.values import Ref
+from gateway.errors import BadRequest
+from gateway.ledger.reading import Receipt
+from gateway.tokens.mint import Minter
 
 TREATMENT: Final = "TREAT"
 BY_THE_PATIENT: Final = "PATRQT"
@@ -52,33 +51,50 @@ class Wish:
         return self.patient is not None and self.user == f"Patient/{self.patient}"
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """`text` opens records: it is for whoever asked, and is never logged."""
-
-    text: str = field(repr=False)
-    token: Token
-    entry: int
-    hash: str
-
-
 async def issue(house: OpenHouse, wish: Wish) -> Issued:
     """The token, after its entry is durable. Raises BadRequest, NotFound, LedgerUnavailable."""
+    if "@" in wish.client:
+        raise BadRequest(
+            "A client's name has no @, as consents write client:NAME@ISSUER: give the name alone, "
+            "with --client NAME; the tokens made here are of this gateway's own issuer."
+        )
     upstream = _upstream(house, wish.upstream)
-    at_ms, jti = now_ms(), new_id()
-    consents = _consents(house, wish, at_ms // 1000)
-    claims = _claims(house, upstream, wish, consents)
-    mint = partial(house.minter.mint, now_s=at_ms // 1000, lifetime_s=wish.lifetime_s, jti=jti)
+    base = _base(house, upstream)
+    consents = _consents(house, wish, now_ms() // 1000)
+    _check_scopes(wish, base)
     try:
-        mint(claims)
+        terms = _terms(wish, base, consents)
     except ValueError as error:
         raise BadRequest(f"No token is made: {error}.") from error
-    meant = _read_back(house, upstream, wish, claims, at_ms // 1000, jti)
-    patient = wish.patient or (consents[0].patient if consents else None)
-    # Commit point: there is no token yet; a crash from here on leaves an entry for one that never was.
-    [receipt] = await house.record([_entry(house, meant, patient)])
-    entry = (receipt.index, b64url(receipt.leaf_hash))
-    return Issued(mint({**claims, "token_entry": [*entry]}), meant, *entry)
+    return await issuing.issue(_Press(house, {base.url: base}), terms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Press:
+    """What issuing needs, of an open house."""
+
+    house: OpenHouse
+    bases: Mapping[str, Base]
+
+    @property
+    def minter(self) -> Minter:
+        return self.house.minter
+
+    @property
+    def policy(self) -> str:
+        return self.house.policy
+
+    @property
+    def record(self) -> Callable[[Sequence[Draft]], Awaitable[Sequence[Receipt]]]:
+        return self.house.record
+
+    @property
+    def now_ms(self) -> Callable[[], int]:
+        return now_ms
+
+    @property
+    def new_id(self) -> Callable[[], str]:
+        return new_id
 
 
 def _upstream(house: OpenHouse, name: str | None) -> Upstream:
@@ -137,64 +153,49 @@ def _identities(house: OpenHouse, wish: Wish) -> frozenset[str]:
 # --- What it says ----------------------------------------------------------------------------------
 
 
-def _claims(
-    house: OpenHouse, upstream: Upstream, wish: Wish, consents: Sequence[Consent]
-) -> dict[str, object]:
-    audience = house.settings.audience(upstream)
-    context = {
-        "patient": wish.patient,
-        "fhirUser": None if wish.user is None else f"{audience}/{wish.user}",
-        "role": wish.role,
-        "organization": wish.organization,
-        "consent": None if wish.lookup else [ref_json(consent.refs[-1]) for consent in consents],
-    }
-    return {
-        "aud": audience,
-        "sub": wish.user or wish.client,
-        "client_id": wish.client,
-        "scope": " ".join(wish.scopes),
-        "purpose_of_use": _purposes(wish, consents),
-        **{name: value for name, value in context.items() if value is not None},
-    }
+def _base(house: OpenHouse, upstream: Upstream) -> Base:
+    release = cast("Release", upstream.fhir_version)
+    catalogue = mapping.load_catalogue(release)
+    return Base(
+        house.settings.audience(upstream),
+        release,
+        frozenset(catalogue.types),
+        lambda kind, term: match.evaluable(catalogue, kind, term),
+    )
+
+
+def _check_scopes(wish: Wish, base: Base) -> None:
+    scopes = base.served.read(" ".join(wish.scopes))
+    for dropped in scopes.dropped:
+        raise BadRequest(f"The scope {dropped.text!r} cannot be used: {dropped.reason}.")
+    if wish.patient is None and any(scope.level == "patient" for scope in scopes.resources):
+        raise BadRequest("A patient/ scope needs --patient.")
+
+
+def _terms(wish: Wish, base: Base, consents: Sequence[Consent]) -> Terms:
+    """Raises ValueError."""
+    return Terms(
+        audience=base.url,
+        client=wish.client,
+        subject=wish.user or wish.client,
+        scopes=wish.scopes,
+        purposes=tuple(_purposes(wish, consents)),
+        lifetime_s=wish.lifetime_s,
+        patient=wish.patient,
+        user=None if wish.user is None else _reference(wish.user),
+        role=wish.role,
+        organization=wish.organization,
+        consents=None if wish.lookup else tuple(consent.refs[-1] for consent in consents),
+        about=consents[0].patient if consents else None,
+    )
+
+
+def _reference(text: str) -> Ref:
+    kind, _, ident = text.partition("/")
+    return Ref(kind, ident)
 
 
 def _purposes(wish: Wish, consents: Sequence[Consent]) -> list[str]:
     named = {purpose for consent in consents for purpose in consent.root.match.purposes}
     default = BY_THE_PATIENT if wish.own and not consents else TREATMENT
     return [*dict.fromkeys(wish.purposes)] or sorted(named) or [default]
-
-
-def _read_back(
-    house: OpenHouse, upstream: Upstream, wish: Wish, claims: dict[str, object], now_s: int, jti: str
-) -> Token:
-    """The token as the gateway will read it. Raises BadRequest where it would be refused."""
-    minter, catalogue = house.minter, mapping.load_catalogue(cast("Release", upstream.fhir_version))
-    rule = IssuerRule(minter.issuer, house.settings.audience(upstream), (minter.algorithm,), "lookup")
-    types, evaluable = catalogue.types, lambda kind, term: match.evaluable(catalogue, kind, term)
-    for dropped in parse_scopes(" ".join(wish.scopes), types=types, evaluable=evaluable).dropped:
-        raise BadRequest(f"The scope {dropped.text!r} cannot be used: {dropped.reason}.")
-    whole = {**claims, "iss": minter.issuer, "iat": now_s, "exp": now_s + wish.lifetime_s, "jti": jti}
-    try:
-        token = read_claims(whole, rule, now_s, types=types, evaluable=evaluable)
-    except Unauthenticated as error:
-        raise BadRequest(error.text) from error
-    if token.patient is None and any(scope.level == "patient" for scope in token.scopes):
-        raise BadRequest("A patient/ scope needs --patient.")
-    return token
-
-
-def _entry(house: OpenHouse, token: Token, patient: str | None) -> Draft:
-    first: ConsentRef | None = token.consents[0] if token.consents else None
-    facts: dict[str, Json] = {
-        "act": str(token.fhir_user or token.subject),
-        "cli": token.client,
-        "con": None if first is None else [first.entry, first.hash],
-        "exp": token.expires_at_s,
-        "jti": b64url(sha256(token.jti.encode())),
-        "pol": house.policy,
-        "rid": new_id(),
-        "scp": [scope.text for scope in token.scopes],
-    }
-    if patient is not None:
-        facts["pat"] = f"Patient/{patient}"
-    return Draft("token.issue", patient, facts)

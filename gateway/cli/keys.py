@@ -1,7 +1,7 @@
 """`consentry keys`: the keys of a gateway and its empty ledger, made once, and their public halves.
 
 A new ledger begins with who signs it: the first entries name the log's key and the gateway's. What an
-interrupted `init` left undone is done by the next.
+interrupted `init` left undone is done by the next, and so is the key of id_tokens for an older folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gateway.config import Settings
 from gateway.core.canon import Json
 from gateway.core.record import Draft
 from gateway.errors import ConfigError
-from gateway.ledger.keys import KeyRing, init_keys, load_keys
+from gateway.ledger.keys import KeyRing, add_openid_key, init_keys, load_keys
 from gateway.ledger.ledger import create_ledger
 
 
@@ -56,13 +56,17 @@ def show(config: Path, as_json: bool) -> None:
 
 
 def init_all(settings: Settings) -> KeyRing:
-    """Keys, ledger and its first entries. Raises ConfigError if they are all there."""
+    """Keys, ledger and its first entries, as far as they are missing. Raises ConfigError if nothing is."""
     folder, store = settings.ledger.keys, settings.ledger.store
-    ring = load_keys(folder) if (folder / "log.key").exists() else init_keys(folder, settings.ledger.origin)
+    there = (folder / "log.key").exists()
+    ring = load_keys(folder) if there else init_keys(folder, settings.ledger.origin)
+    added = add_openid_key(folder)
+    if added:
+        ring = load_keys(folder)
     if not ring.checkpoint_path.exists():
         store.parent.mkdir(parents=True, exist_ok=True)
         create_ledger(store, ring)
-    if not in_house(settings, _begin):
+    if not in_house(settings, _begin) and not added:
         raise ConfigError(
             f"There are keys in {folder} and a ledger at {store} already, and nothing was changed; "
             "`consentry keys show` prints the public keys."

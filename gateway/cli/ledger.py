@@ -21,7 +21,9 @@ from gateway.cli.verify import verify
 from gateway.config import Settings
 from gateway.core.canon import Json, b64, b64url
 from gateway.core.tlog.checkpoint import Checkpoint, open_checkpoint
-from gateway.ledger.reading import LedgerView
+from gateway.core.tlog.receipt import TlogProof
+from gateway.core.tlog.tree import leaf_hash
+from gateway.ledger.reading import LedgerView, Receipt, published_size
 from gateway.ledger.recorder import OpenedEntry
 from gateway.ledger.signing import verify_ed25519
 
@@ -37,10 +39,16 @@ ledger.add_command(verify)
 @ledger.command()
 @click.argument("index", type=click.IntRange(0))
 @config_option
-def prove(config: Path, index: int) -> None:
+@json_option
+def prove(config: Path, index: int, as_json: bool) -> None:
     """Print the receipt of an entry: a C2SP tlog-proof under a signed head."""
     with _view(settings_of(config)) as view:
-        click.echo(asyncio.run(view.proof(index)), nl=False)
+        proof = asyncio.run(view.proof(index))
+        [leaf] = view.reader.leaves(index, index + 1)
+    if as_json:
+        print_json(_proven(Receipt(view.origin, index, leaf_hash(leaf)), proof))
+    else:
+        click.echo(proof, nl=False)
 
 
 @ledger.command()
@@ -90,6 +98,17 @@ def _view(settings: Settings) -> Iterator[LedgerView]:
 
 def _head(checkpoint: Checkpoint) -> dict[str, Json]:
     return {"origin": checkpoint.origin, "size": checkpoint.size, "root": b64(checkpoint.root)}
+
+
+def _proven(receipt: Receipt, proof: bytes) -> dict[str, Json]:
+    """`size` is that of the head in the proof; `ledger-entry` is what `verify --entry` takes."""
+    return {
+        "index": receipt.index,
+        "hash": b64url(receipt.leaf_hash),
+        "ledger-entry": str(receipt),
+        "size": published_size(TlogProof.parse(proof).checkpoint),
+        "proof": proof.decode(),
+    }
 
 
 def _described(opened: OpenedEntry) -> dict[str, Json]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import click
 import httpx
 
 from gateway.cli.common import PACKAGE, Finding
+from gateway.core.canon import Json
 
 TEXT = """\
 consentry demo: a gateway in front of a record server with synthetic patients
@@ -24,7 +25,7 @@ consentry demo: a gateway in front of a record server with synthetic patients
   record server  {upstream_url}  (answers anybody; the gateway does not)
   ledger         {public_url}/ledger/checkpoint
   settings       {config}
-  token of app-1, for {patient}, under consent {consent_id}:
+  token of {client}, for {patient}, under consent {consent_id}:
 
 {token}
 
@@ -47,6 +48,7 @@ class Steps:
 
     public_url: str
     upstream_url: str
+    client: str
     patient: str
     consent_id: str
     token: str = field(repr=False)
@@ -62,46 +64,95 @@ class Steps:
         return f"{self.public_url}/admin/consents/{self.consent_id}/revoke"
 
     def text(self) -> str:
-        """The addresses, the token and the lines."""
+        """The addresses, the token and the lines, for people."""
+        return TEXT.format(
+            public_url=self.public_url,
+            upstream_url=self.upstream_url,
+            config=self.config,
+            client=self.client,
+            patient=self.patient,
+            consent_id=self.consent_id,
+            token=self.token,
+            **self._lines(),
+        )
+
+    def described(self) -> dict[str, Json]:
+        """The same for programs."""
+        return {
+            "url": self.public_url,
+            "fhir": ["/fhir"],
+            "upstream": self.upstream_url,
+            "ledger": f"{self.public_url}/ledger/checkpoint",
+            "config": str(self.config),
+            "client": self.client,
+            "patient": self.patient,
+            "consent": self.consent_id,
+            "token": self.token,
+            "try": {**self._lines()},
+        }
+
+    def _lines(self) -> dict[str, str]:
         bearer = '-H "Authorization: Bearer $(cat {})"'
         token, operator = (
             bearer.format(shlex.quote(str(self.config.parent / name)))
             for name in ("token", "keys/operator.key")
         )
-        return TEXT.format(
-            public_url=self.public_url,
-            upstream_url=self.upstream_url,
-            config=self.config,
-            patient=self.patient,
-            consent_id=self.consent_id,
-            token=self.token,
-            read=f"curl -i {token} {self.read_url}",
-            revoke=f"curl -X POST {operator} {self.revoke_url}",
-            verify=shlex.join([*_command(), "ledger", "verify", "--config", str(self.config)]),
-        )
+        return {
+            "read": f"curl -i {token} {self.read_url}",
+            "revoke": f"curl -X POST {operator} {self.revoke_url}",
+            "verify": shlex.join([*_command(), "ledger", "verify", "--config", str(self.config)]),
+        }
 
 
-async def try_steps(steps: Steps) -> None:
-    """Takes the three steps and prints what came back. Raises Finding if it is not what was promised."""
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-        await _expect(client, "GET", steps.read_url, steps.token, 200)
-        await _expect(client, "POST", steps.revoke_url, steps.operator_secret, 200)
-        await _expect(client, "GET", steps.read_url, steps.token, 403)
-    verifying = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "ledger", "verify", "--config", str(steps.config)
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One request of the three steps, and what came back."""
+
+    method: str
+    url: str
+    answer: httpx.Response
+
+    def text(self) -> str:
+        receipts = [f"ledger-entry: {receipt}" for receipt in self._receipts()]
+        status = f"{self.answer.status_code} {self.answer.reason_phrase}"
+        return "\n".join([f"{self.method} {self.url}", status, *receipts, self.answer.text[:500], ""])
+
+    def described(self) -> dict[str, Json]:
+        entries: list[Json] = [*self._receipts()]
+        return {
+            "method": self.method,
+            "url": self.url,
+            "status": self.answer.status_code,
+            "ledger-entry": entries,
+        }
+
+    def _receipts(self) -> list[str]:
+        return self.answer.headers.get_list("ledger-entry")
+
+
+async def tried(steps: Steps) -> AsyncIterator[Tried]:
+    """Takes the steps up to verifying. Raises Finding after an answer that is not what was promised."""
+    wanted = (
+        ("GET", steps.read_url, steps.token, 200),
+        ("POST", steps.revoke_url, steps.operator_secret, 200),
+        ("GET", steps.read_url, steps.token, 403),
     )
-    if await verifying.wait() != 0:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        for method, url, bearer, status in wanted:
+            answer = await client.request(method, url, headers={"Authorization": f"Bearer {bearer}"})
+            yield Tried(method, url, answer)
+            if answer.status_code != status:
+                raise Finding(f"{method} {url} was to answer {status}, not {answer.status_code}")
+
+
+async def verified(steps: Steps, *options: str) -> str:
+    """What `ledger verify` prints with `options`. Raises Finding if the ledger does not verify."""
+    command = [sys.executable, "-m", "gateway", "ledger", "verify", "--config", str(steps.config), *options]
+    verifying = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    said, _ = await verifying.communicate()
+    if verifying.returncode != 0:
         raise Finding("the ledger of the demo does not verify")
-
-
-async def _expect(client: httpx.AsyncClient, method: str, url: str, bearer: str, status: int) -> None:
-    answer = await client.request(method, url, headers={"Authorization": f"Bearer {bearer}"})
-    click.echo(f"{method} {url}\n{answer.status_code} {answer.reason_phrase}")
-    for receipt in answer.headers.get_list("ledger-entry"):
-        click.echo(f"ledger-entry: {receipt}")
-    click.echo(answer.text[:500] + "\n")
-    if answer.status_code != status:
-        raise Finding(f"{method} {url} was to answer {status}, not {answer.status_code}")
+    return said.decode()
 
 
 def _command() -> list[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from gateway.auth.issuing import Issued
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
-from gateway.cli.issue import Issued, Wish, issue
+from gateway.cli.issue import Wish, issue
 from gateway.consents.view import ref_json
 from gateway.core.canon import Json
 

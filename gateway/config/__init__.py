@@ -7,6 +7,6 @@ wrong with its place and what to do. Each setting is declared once, in `settings
 
 from gateway.config.kinds import Secret
 from gateway.config.load import load
-from gateway.config.settings import Issuer, Ledger, Server, Settings, Upstream
+from gateway.config.settings import Auth, Issuer, Ledger, Server, Settings, Upstream
 
-__all__ = ["Issuer", "Ledger", "Secret", "Server", "Settings", "Upstream", "load"]
+__all__ = ["Auth", "Issuer", "Ledger", "Secret", "Server", "Settings", "Upstream", "load"]

@@ -15,7 +15,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 ALGORITHMS = ("ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "EdDSA")
-RESERVED_PATHS = ("/auth", "/ledger", "/console", "/admin", "/healthz", "/readyz", "/metrics")
+RESERVED_PATHS = (
+    "/.well-known", "/auth", "/ledger", "/console", "/admin", "/healthz", "/readyz", "/metrics",
+)  # fmt: skip
 
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?"
 _HOST_NAME = re.compile(rf"({_LABEL}\.)*(?![0-9]+$){_LABEL}")
@@ -230,6 +232,7 @@ HTTP = choice("httptools", "h11")
 LOG_LEVEL = choice("debug", "info", "warning", "error")
 FHIR_VERSION = choice("R4", "R4B", "R5")
 BINDING = choice("claim", "lookup")
+REGISTRATION = choice("closed", "token", "open")
 NAME = matching(
     "name",
     "[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?",

@@ -42,6 +42,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     return Settings(
         server=built["server"][0],
         ledger=built["ledger"][0],
+        auth=built["auth"][0],
         upstreams=built["upstreams"],
         issuers=built["issuers"],
     )
@@ -155,6 +156,10 @@ def _agree(values: _Values, tables: dict[str, list[_Table]], report: Report) -> 
             what = "choose a path that is not below another upstream's"
             report.add(table.places["path"], f"{table.name}.path", what)
     _name_a_base(values, tables, report)
+    for value, table in zip(values["auth"], tables["auth"], strict=True):
+        if value.get("registration") == "token" and value.get("registration_token") is None:
+            what = "set it: clients register with it"
+            report.add(table.place, "auth.registration_token", what)
     own = [value.get("public_url") for value in values["server"]]
     for value, table in zip(values["issuers"], tables["issuers"], strict=True):
         if value.get("issuer", "") in own:

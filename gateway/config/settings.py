@@ -134,11 +134,31 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """The gateway's own authorization server."""
+
+    registration: Annotated[
+        str,
+        Row(
+            kinds.REGISTRATION,
+            "Who may register a client at `/auth/register`: nobody, whoever has `registration_token`, "
+            "or anybody. `consentry client add` works in any case.",
+            "closed",
+        ),
+    ]
+    registration_token: Annotated[
+        Secret | None,
+        Row(kinds.SECRET, 'What registering takes with `"token"`; best set by environment.', None),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All of the file. The gateway's own issuer is `issuer`; it is not among `issuers`."""
 
     server: Server
     ledger: Ledger
+    auth: Auth
     upstreams: tuple[Upstream, ...]
     issuers: tuple[Issuer, ...]
 
@@ -165,6 +185,7 @@ def fhir_base(public_url: str, path: str) -> str:
 SECTIONS: Final[dict[str, type]] = {
     "server": Server,
     "ledger": Ledger,
+    "auth": Auth,
     "upstreams": Upstream,
     "issuers": Issuer,
 }

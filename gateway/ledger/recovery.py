@@ -20,6 +20,7 @@ from gateway.ledger.signing import verify_ed25519
 from gateway.ledger.store import Head, StoreReader
 
 _RESTORE = "Restore the newest copy of the ledger (a node has one); do not go on with an older one."
+_PUT_BACK = "Put it back from a node, a witness or a backup of the key folder."
 
 
 def check_start(reader: StoreReader, log_key: VerifierKey, outside: Path) -> Published:
@@ -37,7 +38,8 @@ def check_start(reader: StoreReader, log_key: VerifierKey, outside: Path) -> Pub
     row = reader.checkpoint()
     if row is None:
         raise VerificationFailed(f"The database has no checkpoint, the key folder has one. {_RESTORE}")
-    outside_head, last = (open_checkpoint(note, [log_key], verify_ed25519)[0] for note in (kept, row))
+    outside_head = _opened(kept, log_key, str(outside), _PUT_BACK)
+    last = _opened(row, log_key, "The last checkpoint of the database", _RESTORE)
     _check_checkpoint(reader, head, outside_head)
     _check_checkpoint(reader, head, last)
     if last.size < outside_head.size:
@@ -51,6 +53,13 @@ def _check_right_edge(reader: StoreReader, head: Head) -> None:
     edge = _edge(reader, head.size)
     if (edge.root(), edge.hashes) != (head.root, head.hashes):
         raise VerificationFailed("The tiles at the right edge do not lead to the head of the ledger.")
+
+
+def _opened(note: bytes, log_key: VerifierKey, name: str, remedy: str) -> Checkpoint:
+    try:
+        return open_checkpoint(note, [log_key], verify_ed25519)[0]
+    except VerificationFailed as wrong:
+        raise VerificationFailed(f"{name} does not hold: {wrong.text}. {remedy}") from wrong
 
 
 def _check_checkpoint(reader: StoreReader, head: Head, seen: Checkpoint) -> None:
@@ -79,7 +88,7 @@ def _read_outside(outside: Path) -> bytes:
     except FileNotFoundError as missing:
         raise VerificationFailed(
             f"{outside} is missing: without the last published checkpoint a rollback could not be seen. "
-            "Put it back from a node, a witness or a backup of the key folder."
+            f"{_PUT_BACK}"
         ) from missing
     except OSError as unreadable:
         raise ConfigError(f"{outside} cannot be read: {unreadable.strerror}.") from unreadable

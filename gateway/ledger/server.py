@@ -64,8 +64,7 @@ class LedgerServer:
     async def _accept(self) -> None:
         while True:
             try:
-                connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
-                reader, writer = await asyncio.open_unix_connection(sock=connection)
+                reader, writer = await _connection(self._listener)
             except OSError:
                 log.exception("a connection to the ledger's writer could not be accepted")
                 await asyncio.sleep(_AFTER_FAILURE_S)
@@ -103,6 +102,15 @@ class LedgerServer:
             client.unanswered -= 1
         if not client.stream.is_closing():
             client.stream.write(wire.encode(answer))
+
+
+async def _connection(listener: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    accepted, _ = await asyncio.get_running_loop().sock_accept(listener)
+    try:
+        return await asyncio.open_unix_connection(sock=accepted)
+    except BaseException:
+        accepted.close()
+        raise
 
 
 async def _hang_up(writer: asyncio.StreamWriter) -> None:

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 from jwcrypto.common import JWException, json_encode
 from jwcrypto.jwk import JWK
-from jwcrypto.jws import JWS
 
 from gateway.core.smart.claims import NEEDED
 from gateway.core.smart.issuers import DAY_S
-from gateway.tokens.signature import MIN_RSA_BITS
+from gateway.tokens.signature import MIN_RSA_BITS, blank_jws
 
 # The algorithm of a key, by its type and curve (RFC 7518 section 3.1, RFC 8037 section 3.1).
 _ALGORITHMS: Mapping[tuple[str | None, str | None], str] = {
@@ -62,7 +61,7 @@ class Minter:
         return {"keys": [{**public, "kid": self.key_id, "alg": self.algorithm, "use": "sig"}]}
 
     def _sign(self, payload: str) -> str:
-        jws = JWS(payload)
+        jws = blank_jws(payload)
         jws.allowed_algs = [self.algorithm]
         header = {"alg": self.algorithm, "kid": self.key_id, "typ": "at+jwt"}
         jws.add_signature(self._key, protected=json_encode(header))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway import __version__
 from gateway.core.fhir.catalogue import Catalogue
 
-SECURITY_SERVICE = {
-    "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
-    "code": "SMART-on-FHIR",
-}
 
-
-def capability_statement(catalogue: Catalogue, public_base: str, date: str) -> dict[str, Any]:
-    """The statement for one upstream (FHIR capabilitystatement.html). `date` is when this gateway started."""
+def capability_statement(
+    catalogue: Catalogue, public_base: str, date: str, security: Mapping[str, object]
+) -> dict[str, Any]:
+    """The statement for one upstream (FHIR capabilitystatement.html). `date` is when this gateway started,
+    `security` what its authorization server says of itself."""
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -27,7 +26,7 @@ def capability_statement(catalogue: Catalogue, public_base: str, date: str) -> d
         "rest": [
             {
                 "mode": "server",
-                "security": {"cors": False, "service": [{"coding": [SECURITY_SERVICE]}]},
+                "security": security,
                 "resource": [_resource(catalogue, type_) for type_ in _served(catalogue)],
             }
         ],

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from gateway import errors
 from gateway.core.fhir.conditional import http_date
 from gateway.pipeline import Answer, Incoming, Ports, serve
+from gateway.web.cors import Origins, nobody, sharing
 from gateway.web.guard import Guarded, guard, read_body
 from gateway.web.metrics import Metrics
 from gateway.web.notes import Notes
@@ -25,12 +26,14 @@ from gateway.web.render import Header, error_headers, outcome, respond
 
 FAILED: Final = "The gateway failed; nothing was released."
 WELL_KNOWN: Final = b"/.well-known/"
+METADATA: Final = b"/metadata"
 
 log = logging.getLogger("consentry.fhir")
 
 
 class FhirEndpoint:
-    """Serves `ports`' upstream below `base_path`. `under_way` counts the requests that are not answered."""
+    """Serves `ports`' upstream below `base_path`, to pages of `origins` too. `under_way` counts the requests
+    that are not answered."""
 
     def __init__(
         self,
@@ -39,7 +42,9 @@ class FhirEndpoint:
         hosts: Collection[bytes],
         metrics: Metrics,
         max_body_bytes: int,
+        origins: Origins = nobody,
     ) -> None:
+        self._origins = origins
         self._ports, self._hosts = ports, hosts
         self._base = base_path.encode()
         self._metrics = metrics
@@ -58,10 +63,10 @@ class FhirEndpoint:
             self.under_way -= 1
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begin, encoding = time.perf_counter(), b""
+        begin, encoding, origin = time.perf_counter(), b"", b""
         try:
             guarded = guard(scope, self._hosts)
-            encoding = guarded.accept_encoding
+            encoding, origin = guarded.accept_encoding, guarded.origin
             answer = await self._answer(scope, receive, guarded)
             body, headers = self._rendered(answer)
         except errors.ConsentryError as error:
@@ -71,9 +76,19 @@ class FhirEndpoint:
             log.exception("a request failed")
             answer = Answer(500, b"", (), error=errors.ConsentryError(FAILED))
             body, headers = self._rendered(answer)
+        if origin:
+            headers += await self._shared(scope, origin)
         self._metrics.count_answer(answer, time.perf_counter() - begin)
         head = scope["method"] == "HEAD"
         await respond(send, answer.status, body, headers, accept_encoding=encoding, head=head)
+
+    async def _shared(self, scope: Scope, origin: bytes) -> list[Header]:
+        public = scope["raw_path"] == self._base + METADATA
+        try:
+            return await sharing(origin, self._origins, public=public, preflight=scope["method"] == "OPTIONS")
+        except errors.ConsentryError as error:
+            self._notes.note(error)
+            return []  # a page that may not read it is told nothing; what was recorded stays
 
     async def _answer(self, scope: Scope, receive: Receive, guarded: Guarded) -> Answer:
         method, query = scope["method"], scope["query_string"]

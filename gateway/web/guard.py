@@ -49,6 +49,7 @@ class Guarded:
     headers: Mapping[str, str] = field(repr=False)
     authorization: Sequence[bytes] = field(repr=False)
     accept_encoding: bytes
+    origin: bytes
     has_body: bool
 
 
@@ -81,6 +82,7 @@ def guard(scope: Scope, hosts: Collection[bytes]) -> Guarded:
         _read(found),
         [value for name, value in headers if name == b"authorization"],
         found.get(b"accept-encoding", b""),
+        found.get(b"origin", b""),
         b"content-length" in found or b"transfer-encoding" in found,
     )
 

@@ -15,7 +15,7 @@ from gateway import errors
 FHIR_JSON: Final = b"application/fhir+json"
 ALWAYS: Final = (
     (b"cache-control", b"no-store"),
-    (b"vary", b"Authorization, Accept, Accept-Encoding"),
+    (b"vary", b"Authorization, Accept, Accept-Encoding, Origin"),
     (b"x-content-type-options", b"nosniff"),
 )
 SMALLEST_GZIP: Final = 1400  # what fits in one packet gains nothing

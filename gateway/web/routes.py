@@ -12,13 +12,21 @@ from gateway.web.render import outcome, respond
 
 
 class Dispatcher:
-    """FHIR bases first, by exact prefix of the undecoded path; everything else goes to `rest`.
+    """FHIR bases first, by exact prefix of the undecoded path, without the addresses `beside` them;
+    everything else goes to `rest`.
 
     A path that only decodes to a FHIR base (`/%66hir`) is not one: what is checked is what was sent.
     """
 
-    def __init__(self, fhir: Mapping[str, ASGIApp], rest: ASGIApp, hosts: Collection[bytes]) -> None:
+    def __init__(
+        self,
+        fhir: Mapping[str, ASGIApp],
+        rest: ASGIApp,
+        hosts: Collection[bytes],
+        beside: Collection[str] = (),
+    ) -> None:
         self._fhir = [(base.encode(), f"{base}/".encode(), app) for base, app in fhir.items()]
+        self._beside = frozenset(path.encode() for path in beside)
         self._rest = rest
         self._hosts = hosts
 
@@ -28,7 +36,7 @@ class Dispatcher:
             return
         path: bytes = scope["raw_path"]
         for base, below, app in self._fhir:
-            if path.startswith(below) or path == base:
+            if (path.startswith(below) or path == base) and path not in self._beside:
                 await app(scope, receive, send)
                 return
         try:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 import respx
+from jwcrypto.jwk import JWK
 
-from gateway.tokens.mint import Minter, new_private_jwk
+from gateway.tokens.mint import Minter
 from tests.cli.support import Place, place
+from tests.upstreams.sandbox import sandbox
 
 ISSUER = """
 [[issuers]]
@@ -19,7 +22,8 @@ jwks = "{jwks}"
 audience = "http://127.0.0.1:8080/fhir"
 binding = "lookup"
 """
-KEY_SET = json.dumps(Minter(new_private_jwk(), "https://idp.example").public_jwks())
+KEY = JWK.generate(kty="EC", crv="P-256").export_private(as_dict=True)
+KEY_SET = json.dumps(Minter(KEY, "https://idp.example").public_jwks())
 
 
 def test_sound_settings_are_summed_up(made: Place) -> None:
@@ -76,22 +80,34 @@ def test_keys_of_another_ledger_are_a_problem(made: Place) -> None:
     assert (result.exit_code, "ledger.origin" in result.stderr) == (2, True)
 
 
+NARROWED = [{"name": "patient", "type": "reference"}]
+PATIENT = {"type": "Patient", "searchParam": [{"name": "_id", "type": "token"}]}
+
+
+def metadata(*resources: Mapping[str, object]) -> httpx.Response:
+    tree = {"resourceType": "CapabilityStatement", "rest": [{"mode": "server", "resource": [*resources]}]}
+    return httpx.Response(200, json=tree)
+
+
+SOUND = metadata(PATIENT, {"type": "Observation", "searchParam": NARROWED})
+
+
 @pytest.mark.parametrize(
-    ("metadata", "keys", "problems"),
+    ("answer", "keys", "problems"),
     [
-        (httpx.Response(200, json={}), httpx.Response(200, text=KEY_SET), 0),
+        (SOUND, httpx.Response(200, text=KEY_SET), 0),
         (httpx.Response(503), httpx.Response(200, text=KEY_SET), 1),
-        (httpx.Response(200, json={}), httpx.Response(200, text="{}"), 1),
+        (SOUND, httpx.Response(200, text="{}"), 1),
         (httpx.ConnectError("no"), httpx.Response(404), 2),
     ],
     ids=["all answer", "no upstream", "no keys", "nobody"],
 )
 @respx.mock
 def test_other_machines_are_asked_only_online(
-    tmp_path: Path, metadata: httpx.Response | Exception, keys: httpx.Response, problems: int
+    tmp_path: Path, answer: httpx.Response | Exception, keys: httpx.Response, problems: int
 ) -> None:
     checked = place(tmp_path, extra=ISSUER.format(jwks="https://idp.example/keys"))
-    asked = respx.get("http://127.0.0.1:9/fhir/metadata").mock(side_effect=[metadata])
+    asked = respx.get("http://127.0.0.1:9/fhir/metadata").mock(side_effect=[answer])
     respx.get("https://idp.example/keys").mock(return_value=keys)
     checked.good("check-config")
     assert asked.call_count == 0
@@ -99,3 +115,35 @@ def test_other_machines_are_asked_only_online(
     assert asked.call_count == 1
     assert len(json.loads(result.stdout)["problems"]) == problems
     assert result.exit_code == (2 if problems else 0)
+
+
+LACKING = {
+    "nothing is said": (httpx.Response(200, json={}), ["does not say what it can do"]),
+    "one type": (
+        metadata(PATIENT, {"type": "Observation", "searchParam": [{"name": "subject", "type": "reference"}]}),
+        ["the search parameter patient of Observation, which narrows"],
+    ),
+    "several, by two parameters": (
+        metadata({"type": "Patient"}, {"type": "Observation"}, {"type": "Condition"}),
+        ["the search parameter patient of Condition, Observation,", "the search parameter _id of Patient,"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LACKING)
+@respx.mock
+def test_an_upstream_that_cannot_narrow_a_search_is_a_problem(bare: Place, name: str) -> None:
+    answer, expected = LACKING[name]
+    respx.get("http://127.0.0.1:9/fhir/metadata").mock(side_effect=[answer])
+    result = bare.run("check-config", "--online")
+    assert (result.exit_code, result.stdout) == (2, "")
+    _, *problems = result.stderr.splitlines()
+    assert len(problems) == len(expected)
+    assert all(text in problem for text, problem in zip(expected, problems, strict=True)), problems
+    assert all("upstreams: main " in problem for problem in problems)
+
+
+def test_the_sandbox_has_all_that_is_needed(tmp_path: Path) -> None:
+    with sandbox() as upstream:
+        assert place(tmp_path, upstream.base_url).json("check-config", "--online")["ok"] is True
+    assert "does not answer" in place(tmp_path, upstream.base_url).run("check-config", "--online").stderr

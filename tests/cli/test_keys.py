@@ -29,6 +29,17 @@ def test_a_second_init_changes_nothing(made: Place) -> None:
     assert made.json("ledger", "head")["size"] == 2
 
 
+def test_an_init_of_a_folder_from_before_id_tokens_makes_their_key_alone(made: Place) -> None:
+    before = {path: path.read_bytes() for path in (made.folder / "keys").iterdir()}
+    key = made.folder / "keys/openid.jwk"
+    key.unlink()
+    made.good("keys", "init")
+    after = {path: path.read_bytes() for path in (made.folder / "keys").iterdir()}
+    assert after.pop(key) != before.pop(key)
+    assert after == before
+    assert made.json("ledger", "head")["size"] == 2
+
+
 def test_an_init_that_was_cut_off_after_the_keys_goes_on(bare: Place) -> None:
     ring = init_keys(bare.folder / "keys", "hospital.example/consentry")
     assert bare.json("keys", "init")["log"]["vkey"] == str(ring.log.verifier)

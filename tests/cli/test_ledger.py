@@ -179,6 +179,23 @@ def test_a_receipt_holds_offline(filled: Place, proof: Path, tmp_path: Path) -> 
     assert elsewhere.json(*receipt, "--entry", str(leaf))["index"] == 3
 
 
+def test_a_proof_is_told_to_programs_with_what_it_proves(filled: Place, proof: Path, tmp_path: Path) -> None:
+    told = filled.json("ledger", "prove", "3")
+    assert told == {
+        "index": 3,
+        "hash": filled.json("ledger", "entry", "3")["hash"],
+        "ledger-entry": header(filled, 3),
+        "size": head(filled).size,
+        "proof": proof.read_text(),
+    }
+    (tmp_path / "told").write_text(told["proof"])
+    receipt = ["ledger", "verify", "--receipt", str(tmp_path / "told"), "--entry"]
+    assert filled.json(*receipt, told["ledger-entry"])["index"] == 3
+    other = filled.json("ledger", "prove", "4")["ledger-entry"]
+    assert "for another entry" in filled.refused(*receipt, other, status=1)
+    assert "no such ledger entry" in filled.refused("ledger", "prove", "5", "--json")
+
+
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [

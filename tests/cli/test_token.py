@@ -109,6 +109,8 @@ def test_a_token_bound_by_look_up_names_no_consent(made: Place) -> None:
         ([], "Name the consent"),
         (["--consent", "nothing"], "There is no consent nothing"),
         (["--consent", "ID", "--client", "app-2"], "does not name the client app-2"),
+        (["--consent", "ID", "--client", "app-1@https://idp.example"], "with --client NAME"),
+        (["--lookup", "--client", "a@b"], "A client's name has no @"),
         (["--consent", "ID", "--patient", "pat-b"], "is another patient's"),
         (["--consent", "ID", "--scope", "patient/Nothing.rs"], "the resource type is unknown"),
         (["--consent", "ID", "--scope", "everything"], "cannot be used"),

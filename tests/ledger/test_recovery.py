@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError, VerificationFailed
-from gateway.ledger.keys import init_keys
+from gateway.ledger.keys import init_keys, load_keys
 from gateway.ledger.ledger import create_ledger, open_ledger
 from gateway.ledger.reading import Receipt
 from gateway.ledger.remote import RemoteLedger, open_or_connect
@@ -221,6 +222,98 @@ async def test_a_start_refuses_what_it_can_see_at_the_edge(house: House, edit: s
     database.close()
     with pytest.raises(VerificationFailed):
         open_ledger(house.path, house.keys, clock_ms)
+
+
+STARTS: dict[str, tuple[str, str]] = {
+    "no checkpoint": ("DELETE FROM checkpoint", "The database has no checkpoint, the key folder has one"),
+    "the last checkpoint lost": (
+        "DELETE FROM checkpoint WHERE size > 0",
+        "lacks the published checkpoint of 300 entries",
+    ),
+    "a checkpoint that is none": (
+        "UPDATE checkpoint SET note = x'00' WHERE size = 300",
+        "The last checkpoint of the database does not hold",
+    ),
+    "a tile of the edge lost": ("DELETE FROM tile WHERE level = 0 AND n = 1", "tile/0/001.p/44: missing"),
+    "a tile of the edge cut": (
+        "UPDATE tile SET data = CAST(substr(data, 1, 1376) AS BLOB) WHERE level = 0 AND n = 1",
+        "tile/0/001.p/44: 1408 bytes belong there, not 1376",
+    ),
+    "an upper tile of the edge lost": ("DELETE FROM tile WHERE level = 1", "tile 1/0 is missing or cut"),
+    "an upper tile of the edge cut": (
+        "UPDATE tile SET data = CAST(substr(data, 1, 31) AS BLOB) WHERE level = 1",
+        "tile 1/0 is missing or cut",
+    ),
+    "an upper tile of the edge changed": (
+        _FLIP.format("tile", "data", "level = 1"),
+        "tiles at the right edge",
+    ),
+    "the frontier": (_FLIP.format("head", "frontier", "1"), "tiles at the right edge"),
+}
+
+
+@pytest.mark.parametrize("edit", STARTS)
+async def test_a_start_names_what_it_refuses_and_leaves_it_as_it_is(house: House, edit: str) -> None:
+    await _append(house, 300)
+    open_ledger(house.path, house.keys, clock_ms).close()
+    statement, named = STARTS[edit]
+    with sqlite3.connect(house.path) as database:
+        database.execute(statement)
+    database.close()
+    before, outside = _dump(house.path), house.keys.checkpoint_path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(VerificationFailed, match=re.escape(named)):
+            open_ledger(house.path, house.keys, clock_ms)
+    assert (_dump(house.path), house.keys.checkpoint_path.read_bytes()) == (before, outside)
+
+
+def _dump(path: Path) -> list[str]:
+    database = sqlite3.connect(path)
+    try:
+        return [*database.iterdump()]
+    finally:
+        database.close()
+
+
+OUTSIDE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda whole: b"",
+    "not text": lambda whole: b"\xff" * 100,
+    "cut": lambda whole: whole[:-20],
+    "unsigned": lambda whole: whole[: whole.index(b"\n\n") + 2],
+    "of more entries": lambda whole: whole.replace(b"\n3\n", b"\n4\n", 1),
+    "of another log": lambda whole: whole.replace(b"hospital", b"hospitel"),
+}
+
+
+@pytest.mark.parametrize("damage", OUTSIDE)
+async def test_an_outside_checkpoint_that_does_not_fit_stops_the_start(house: House, damage: str) -> None:
+    await _append(house, 3)
+    sound = house.keys.checkpoint_path.read_bytes()
+    damaged = OUTSIDE[damage](sound)
+    assert damaged != sound
+    house.keys.checkpoint_path.write_bytes(damaged)
+    with pytest.raises(VerificationFailed, match=r"keys/checkpoint does not hold: .* Put it back"):
+        open_ledger(house.path, house.keys, clock_ms)
+    assert house.keys.checkpoint_path.read_bytes() == damaged
+    house.keys.checkpoint_path.write_bytes(sound)
+    open_ledger(house.path, house.keys, clock_ms).close()
+
+
+async def test_an_outside_checkpoint_that_cannot_be_read_is_named(house: House) -> None:
+    await _append(house, 1)
+    house.keys.checkpoint_path.unlink()
+    house.keys.checkpoint_path.mkdir()
+    with pytest.raises(ConfigError, match=r"keys/checkpoint cannot be read: Is a directory"):
+        open_ledger(house.path, house.keys, clock_ms)
+
+
+@pytest.mark.parametrize("name", ["log.vkey", "gateway.vkey", "log.key", "kek.key"])
+async def test_a_key_that_cannot_be_read_is_named(house: House, name: str) -> None:
+    path = house.keys.folder / name
+    path.unlink()
+    path.mkdir(mode=0o700)
+    with pytest.raises(ConfigError, match=rf"keys/{name} cannot be used: Is a directory; .*keys init"):
+        load_keys(house.keys.folder)
 
 
 async def _append(house: House, count: int) -> None:

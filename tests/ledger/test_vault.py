@@ -150,6 +150,57 @@ def test_processes_that_ask_at_once_get_one_key(tmp_path: Path) -> None:
     assert len(answers[0].split()) == 20
 
 
+_MAKES_WHEN_TOLD = """
+import sys
+from pathlib import Path
+from gateway.ledger.vault import Vault
+
+class Told(Vault):
+    def _make(self, session, handle):
+        print("found none", flush=True)
+        sys.stdin.readline()
+        return super()._make(session, handle)
+
+vault = Told(Path(sys.argv[1]), bytes(range(32)))
+subject = vault.keys_for("pat-a")
+print(subject.key_id.hex(), subject.keys.enc.hex())
+"""
+
+
+def test_of_two_processes_that_found_no_key_one_makes_it(tmp_path: Path) -> None:
+    """Both have looked and found none before either makes one: the second takes the first one's."""
+    command = [sys.executable, "-c", _MAKES_WHEN_TOLD, str(tmp_path / "vault.db")]
+    pipe = subprocess.PIPE
+    running = [subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) for _ in range(2)]
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "found none\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=30)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    vault = Vault(tmp_path / "vault.db", KEK)
+    subject = vault.keys_for("pat-a")
+    assert answers == [f"{subject.key_id.hex()} {subject.keys.enc.hex()}\n"] * 2
+    assert [*vault.key_ids()] == [subject.key_id]
+    vault.close()
+
+
+def test_a_key_that_is_destroyed_while_it_is_made_is_not_used(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.keys_for("pat-a")
+    late = Vault(Path(str(vault._engine.url.database)), KEK)
+    monkeypatch.setattr(vault_module, "_find", lambda session, handle: None)  # before it, and after it
+    with pytest.raises(LedgerUnavailable, match="destroyed while it was being made"):
+        late.keys_for("pat-a")
+    monkeypatch.undo()
+    assert late.keys_for("pat-a") == vault.keys_for("pat-a")
+    late.close()
+
+
 def test_the_cache_is_bounded(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = vault_module._Cache(2)
     for i in range(5):

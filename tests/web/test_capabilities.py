@@ -10,12 +10,13 @@ from gateway.mapping import load_catalogue
 from gateway.web.capabilities import capability_statement
 
 BASE = "https://gw.example/fhir"
+SECURITY = {"cors": True}
 
 
 @pytest.mark.parametrize("release", ["R4", "R4B", "R5"])
 def test_it_lists_what_is_served_and_nothing_else(release: Release) -> None:
     catalogue = load_catalogue(release)
-    statement = capability_statement(catalogue, BASE, "2026-01-01")
+    statement = capability_statement(catalogue, BASE, "2026-01-01", SECURITY)
     assert statement["fhirVersion"] == catalogue.version
     [rest] = statement["rest"]
     types = {row["type"] for row in rest["resource"]}
@@ -26,9 +27,10 @@ def test_it_lists_what_is_served_and_nothing_else(release: Release) -> None:
         assert all(catalogue.param(row["type"], param["name"]) for param in row["searchParam"])
         assert "operation" not in row
     assert "operation" not in rest
+    assert rest["security"] == SECURITY
     assert "interaction" not in rest
 
 
 def test_fhirs_own_model_reads_it() -> None:
-    statement = capability_statement(load_catalogue("R4"), BASE, "2026-01-01")
+    statement = capability_statement(load_catalogue("R4"), BASE, "2026-01-01", SECURITY)
     assert CapabilityStatement.model_validate(statement).kind == "instance"

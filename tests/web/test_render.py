@@ -93,7 +93,7 @@ async def test_what_every_answer_says() -> None:
     headers, sent = await answer(200, b"{}")
     assert headers == {
         b"cache-control": b"no-store",
-        b"vary": b"Authorization, Accept, Accept-Encoding",
+        b"vary": b"Authorization, Accept, Accept-Encoding, Origin",
         b"x-content-type-options": b"nosniff",
         b"x-more": b"1",
         b"content-type": b"application/fhir+json",

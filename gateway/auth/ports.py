@@ -1,0 +1,64 @@
+"""What the endpoints of the authorization server share of the outside, made by `app`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.auth.openid import IdTokens
+from gateway.auth.store.database import Database
+from gateway.consents.service import ConsentService
+from gateway.core.decide import ConsentView
+from gateway.core.record import Draft
+from gateway.core.smart.grant import Served
+from gateway.core.smart.scopes import Evaluable
+from gateway.core.values import Token
+from gateway.ledger.reading import Receipt
+from gateway.tokens.fetch import Fetched
+from gateway.tokens.mint import Minter
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A FHIR base that tokens can be for: its address as clients see it, its release, and which scopes mean
+    something there. `scopes` is the most that can be granted, as `scopes_supported` says."""
+
+    url: str
+    release: str
+    types: frozenset[str] = field(repr=False)
+    evaluable: Evaluable = field(repr=False)
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def served(self) -> Served:
+        return Served(self.types, self.evaluable, self.scopes)
+
+
+class Consents(Protocol):
+    """The registry, brought to the ledger's head. Raises LedgerUnavailable."""
+
+    def at_head(self) -> tuple[int, ConsentView]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """`issuer` is the gateway's public URL; `bases` are by their own address; `record` is durable when it
+    returns; `verify` reads an access token of the gateway's own for a FHIR base at a time in seconds, and
+    raises Unauthenticated; `new_secret` gives 43 characters of base64url, 256 random bits. Without
+    `id_tokens` there is no single sign-on, and no base serves the scope `openid`."""
+
+    issuer: str
+    bases: Mapping[str, Base]
+    policy: str
+    database: Database
+    minter: Minter
+    verify: Callable[[str, str, int], Awaitable[Token]]
+    consents: Consents
+    service: ConsentService
+    record: Callable[[Sequence[Draft]], Awaitable[Sequence[Receipt]]]
+    fetch: Callable[[str], Awaitable[Fetched]]
+    now_ms: Callable[[], int]
+    new_id: Callable[[], str]
+    new_secret: Callable[[], str]
+    id_tokens: IdTokens | None = None

@@ -1,0 +1,161 @@
+"""Deciding about an app in a real browser, without JavaScript: across two sites, on a phone and on a desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.auth.site import PASSWORD
+from tests.browser.checks import beside_the_screen, focus_ring, focused, without_a_name
+from tests.browser.conftest import OpenTab
+from tests.browser.hospital import Hospital, hospital
+from tests.browser.sites import done
+from tests.browser.tab import Tab
+
+WIDTHS = (390, 1280)
+SCOPE = "openid fhirUser launch/patient offline_access patient/*.rs"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    with hospital(tmp_path_factory.mktemp("hospital")) as opened:
+        done(opened.counter.may_act("anna", "pat-b"))
+        yield opened
+
+
+def looks_right(tab: Tab, name: str) -> None:
+    tab.keep(name)
+    assert beside_the_screen(tab.page) == []
+    assert without_a_name(tab.page) == []
+    assert tab.page.locator("h1").count() == 1
+
+
+def log_in(page: Page) -> None:
+    page.fill("#login", "anna")
+    page.fill("#password", PASSWORD)
+    page.click("button[value=password]")
+
+
+def to_the_decision(tab: OpenTab, place: Hospital, width: int = 390) -> Tab:
+    opened = tab(width, ignore_https_errors=True)
+    opened.page.goto(place.ask(scope=SCOPE))
+    log_in(opened.page)
+    opened.page.check("#patient-1")
+    opened.page.click("button[value=patient]:visible")
+    return opened
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_an_app_asks_by_post_and_gets_its_answer(tab: OpenTab, place: Hospital, width: int) -> None:
+    opened = tab(width, ignore_https_errors=True)
+    page = opened.page
+    page.goto(place.posting(scope=SCOPE))
+    page.click("text=Connect")
+    log_in(page)
+    looks_right(opened, "patient")
+    page.check("#patient-2")
+    page.click("button[value=patient]:visible")
+    assert "pat-b" in (page.text_content("main") or "")
+    looks_right(opened, "approve")
+    page.click("button[value=allow]")
+    assert page.url.startswith(f"{place.app}/cb?code=")
+    told = place.callbacks[-1]
+    assert told.keys() == {"code", "state", "iss"}
+    assert (told["state"], told["iss"]) == ("st-1", place.gateway)
+    page.goto(f"{place.gateway}/auth/manage")
+    looks_right(opened, "manage")
+    page.click("text=Withdraw >> nth=0")
+    assert "It is withdrawn" in page.content()
+
+
+def test_who_is_logged_in_stays_so_when_another_site_posts(tab: OpenTab, place: Hospital) -> None:
+    page = to_the_decision(tab, place).page
+    page.goto(place.posting(scope=SCOPE))
+    page.click("text=Connect")
+    assert "Whose records?" in page.content()
+
+
+def test_denying_goes_back_to_the_app(tab: OpenTab, place: Hospital) -> None:
+    page = to_the_decision(tab, place).page
+    page.fill("#until", "2020-01-01")  # what does not fit is no hindrance
+    page.click("button[value=deny]")
+    assert page.url.startswith(f"{place.app}/cb?error=access_denied")
+
+
+def test_a_log_in_that_ends_at_the_app_gets_there(tab: OpenTab, place: Hospital) -> None:
+    """The form of the log-in is led over the decision to the app, in one go."""
+    opened = tab(390, ignore_https_errors=True)
+    opened.page.goto(place.ask(scope=SCOPE))
+    opened.page.fill("#login", "nobody")
+    opened.page.fill("#password", PASSWORD)
+    opened.page.click("button[value=password]")
+    assert opened.page.url.startswith(f"{place.app}/cb?error=access_denied")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_is_wrong_is_said_first_and_leads_to_its_field(
+    tab: OpenTab, place: Hospital, width: int
+) -> None:
+    opened = to_the_decision(tab, place, width)
+    page = opened.page
+    page.click("text=Untick all")
+    page.click("button[value=allow]")
+    looks_right(opened, "nothing-ticked")
+    assert page.title().startswith("Error: ")
+    assert page.get_by_role("alert").is_visible()
+    page.click("[role=alert] a")
+    assert page.url.endswith("#records")
+    assert page.locator("input[type=checkbox]:checked").count() == 1  # to stay, which is no record
+
+
+def test_parts_are_chosen_and_all_else_is_kept(tab: OpenTab, place: Hospital) -> None:
+    opened = to_the_decision(tab, place)
+    page = opened.page
+    page.click("text=Untick all")
+    page.check("[id='t.Observation']")
+    page.check("[id='p.Observation.laboratory']")
+    opened.keep("parts")
+    page.click("button[value=allow]")
+    answer = place.callbacks[-1]
+    tokens = done(
+        place.counter.desk.exchange(answer["code"], client_id="diary", redirect_uri=f"{place.app}/cb")
+    )
+    scope = tokens.json()["scope"]
+    assert scope.split(" ")[-1].startswith("patient/Observation.rs?category=")
+    assert "|laboratory" in scope
+
+
+def test_it_is_done_by_keyboard(tab: OpenTab, place: Hospital) -> None:
+    page = to_the_decision(tab, place).page
+    page.focus("[id='t.Patient']")
+    assert focus_ring(page) >= 2
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    assert focused(page) == "t.Condition"
+    page.focus("#until")
+    with page.expect_navigation():  # sends nothing off: the page comes again, as it was filled in
+        page.keyboard.press("Enter")
+    assert page.url.startswith(f"{place.gateway}/auth/approve")
+    assert not page.is_checked("[id='t.Patient']")
+    assert page.is_checked("[id='t.Condition']")
+    page.focus("button[value=allow]")
+    assert focus_ring(page) >= 2
+    page.keyboard.press("Tab")
+    assert focused(page) == "Deny"
+    page.keyboard.press("Shift+Tab")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert page.url.startswith(f"{place.app}/cb?code=")
+
+
+def test_allowing_and_denying_have_the_same_weight(tab: OpenTab, place: Hospital) -> None:
+    page = to_the_decision(tab, place).page
+    boxes = [page.locator(f"button[value={step}]").bounding_box() for step in ("allow", "deny")]
+    assert boxes[0] is not None
+    assert boxes[1] is not None
+    assert (boxes[0]["width"], boxes[0]["height"]) == (boxes[1]["width"], boxes[1]["height"])
+    style = "e => { const s = getComputedStyle(e); return [s.color, s.backgroundColor, s.fontSize]; }"
+    looks = [page.locator(f"button[value={step}]").evaluate(style) for step in ("allow", "deny")]
+    assert looks[0] == looks[1]
