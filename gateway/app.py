@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
@@ -60,14 +60,16 @@ from gateway.ledger.recorder import LedgerReader, Recorder
 from gateway.ledger.remote import RemoteLedger, open_or_connect
 from gateway.ledger.server import LedgerServer
 from gateway.ledger.store import StoredEntry
+from gateway.ledger.token_key_files import TokenKeyFiles
+from gateway.ledger.token_keys import ISSUER, OPENID
 from gateway.ledger.vault import Vault
 from gateway.pipeline import Ports
 from gateway.tokens.fetch import HttpxFetch
-from gateway.tokens.jwks import parse_jwks
 from gateway.tokens.keysets import FileKeys, Keys, RemoteKeys
 from gateway.tokens.mint import Minter
 from gateway.tokens.own import OwnKeys
 from gateway.tokens.pages import PageSealer
+from gateway.tokens.used_proofs import UsedProofs
 from gateway.tokens.verifier import Issuer, Verifier
 from gateway.upstream.client import Upstream
 from gateway.web.admin import admin_routes
@@ -185,7 +187,7 @@ def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | Rem
         reader,
         Follower(registry, ledger.consent_mark, entries),
         ConsentService(registry, record, new_id, lambda: now_ms() // 1000, _served_scope(settings)),
-        Minter(json.loads(keys.issuer_jwk), settings.issuer),
+        Minter(OwnKeys(TokenKeyFiles(keys.folder, ISSUER)), settings.issuer),
         mapping.digest(),
     )
 
@@ -235,11 +237,13 @@ def application(house: OpenHouse) -> ASGIApp:
     upstreams = {u.path: transport_to(u) for u in settings.upstreams}
     fetch = HttpxFetch()
     database = open_database(auth_database_of(settings))
-    auth = _authorization_server(house, database, fetch)
+    used_proofs = UsedProofs(settings.ledger.store.with_name("proofs.db"))
+    auth = _authorization_server(house, database, fetch, used_proofs)
     fhir: dict[str, ASGIApp] = {}
     for upstream in settings.upstreams:
         security = capability_security(auth.servers[settings.audience(upstream)], cors=True)
         ports = ports_of(house, upstream, upstreams[upstream.path], fetch, security)
+        ports = replace(ports, used_proofs=used_proofs)
         most = settings.server.max_body_bytes
         endpoint = FhirEndpoint(ports, upstream.path, hosts, metrics, most, auth.origins)
         house.ledger.under_way.add(_counting(endpoint))
@@ -249,6 +253,7 @@ def application(house: OpenHouse) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(database.close)
+            stack.callback(used_proofs.close)
             for transport in upstreams.values():
                 await stack.enter_async_context(transport)
             tidying = asyncio.create_task(auth.tidy())
@@ -273,10 +278,14 @@ def auth_database_of(settings: Settings) -> Path:
     return settings.ledger.store.with_name("auth.db")
 
 
-def _authorization_server(house: OpenHouse, database: Database, fetch: HttpxFetch) -> AuthorizationServer:
+def _authorization_server(
+    house: OpenHouse, database: Database, fetch: HttpxFetch, used_proofs: UsedProofs
+) -> AuthorizationServer:
     settings, keys = house.settings, house.keys
     token = settings.auth.registration_token
-    id_tokens = None if keys.openid_jwk is None else IdTokens(json.loads(keys.openid_jwk), settings.issuer)
+    id_tokens = None
+    if keys.openid_jwk is not None:
+        id_tokens = IdTokens(OwnKeys(TokenKeyFiles(keys.folder, OPENID)), settings.issuer)
     scopes = scopes_served(sign_on=id_tokens is not None)
     verifiers: dict[str, Verifier] = {}
     bases: dict[str, Base] = {}
@@ -300,6 +309,7 @@ def _authorization_server(house: OpenHouse, database: Database, fetch: HttpxFetc
         new_id=new_id,
         new_secret=lambda: b64url(random_bytes(SECRET_BYTES)),
         id_tokens=id_tokens,
+        used_proofs=used_proofs,
     )
     registration = cast("Registration", settings.auth.registration)
     by_token = token.value if token is not None and registration == "token" else None
@@ -369,9 +379,8 @@ def _issuers(house: OpenHouse, upstream: UpstreamSettings, fetch: HttpxFetch) ->
 
 
 def _own_issuer(house: OpenHouse, base: str) -> Issuer:
-    own = parse_jwks(json.dumps(house.minter.public_jwks()).encode())
     rule = IssuerRule(house.settings.issuer, base, (house.minter.algorithm,), "lookup", own=True)
-    return Issuer(rule, OwnKeys(own))
+    return Issuer(rule, house.minter.keys)
 
 
 def _rule(issuer: IssuerSettings, base: str) -> IssuerRule:

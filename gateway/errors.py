@@ -40,13 +40,22 @@ class BadRequest(ConsentryError):
 
 
 class Unauthenticated(ConsentryError):
-    """No token (`oauth_error` None) or one that is not accepted (RFC 6750 section 3.1)."""
+    """No token (`oauth_error` None) or one that is not accepted (RFC 6750 section 3.1).
+
+    `scheme` is the one to come back with: DPoP for a token that is bound to a key (RFC 9449 section 7.1).
+    """
 
     status, code = 401, "login"
 
-    def __init__(self, text: str, oauth_error: str | None = "invalid_token") -> None:
+    def __init__(
+        self,
+        text: str,
+        oauth_error: str | None = "invalid_token",
+        scheme: Literal["Bearer", "DPoP"] = "Bearer",
+    ) -> None:
         super().__init__(text)
         self.oauth_error = oauth_error
+        self.scheme = scheme
 
 
 class Forbidden(ConsentryError):

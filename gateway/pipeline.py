@@ -38,11 +38,14 @@ from gateway.core.fhir.release import (
 from gateway.core.fhir.request import check_refused_body, parse_request
 from gateway.core.plan import Deny, Permit, Plan
 from gateway.core.record import Draft, Occasion, Outcome, deny_drafts, permit_drafts
+from gateway.core.smart.dpop import Asked
 from gateway.core.values import ConsentRef, FhirRequest, Interaction, Token
 from gateway.gather import Gathered, gather
 from gateway.ledger.reading import Receipt
-from gateway.tokens.bearer import bearer_of
+from gateway.tokens.bearer import Presented, presented
 from gateway.tokens.pages import Page, PageSealer, gone
+from gateway.tokens.proof import check_holder
+from gateway.tokens.used_proofs import UsedProofs
 from gateway.upstream.client import Transport
 
 MAX_TURNS: Final = 3  # decisions made anew because a consent changed while the upstream was asked
@@ -58,7 +61,8 @@ REASONS: Final[Mapping[type[errors.ConsentryError], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A request as the web layer hands it over: its bytes, and headers known to be single."""
+    """A request as the web layer hands it over: its bytes, and headers known to be single. `proof` is that of
+    DPoP, whatever it is."""
 
     method: str
     path: bytes
@@ -66,6 +70,7 @@ class Incoming:
     headers: Mapping[str, str] = field(repr=False)
     authorization: Sequence[bytes] = field(repr=False)
     body: bytes = field(repr=False)
+    proof: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class Ports:
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
     standings: Standings = field(default_factory=Standings)
+    used_proofs: UsedProofs = field(default_factory=UsedProofs)
 
 
 async def serve(ports: Ports, incoming: Incoming) -> Answer:
@@ -123,12 +129,16 @@ async def serve(ports: Ports, incoming: Incoming) -> Answer:
         BadRequest and its kin: the request is not understood; nothing is recorded.
         Unauthenticated: there is no valid token; nothing is recorded.
         LedgerUnavailable: the consents could not be read or the record not be made.
+        StateUnavailable: whether a proof is new cannot be told.
     """
     now_s = ports.now_ms() // 1000
     asked = _parse(ports, incoming)
     if isinstance(asked, FhirRequest) and asked.interaction is Interaction.CAPABILITIES:
         return Answer(200, ports.capabilities, ())  # what we are is no record of anybody's
-    token = await ports.verify(bearer_of(incoming.authorization), ports.audience, now_s)
+    shown = presented(incoming.authorization)
+    token = await ports.verify(shown.text, ports.audience, now_s)
+    if token.key is not None or shown.with_proof:
+        _check_holder(ports, incoming, shown, token, now_s)
     _check_in_force(token, ports.consents.at_head()[1])
     occasion = Occasion(ports.new_id(), now_s, ports.policy, token)
     if isinstance(asked, errors.Forbidden):
@@ -199,6 +209,14 @@ def _still_holds(ports: Ports, occasion: Occasion, plan: Plan, page: Page | None
     return isinstance(decision, Permit) and page_binding(occasion.token, decision.plan) == page_binding(
         occasion.token, plan
     )
+
+
+def _check_holder(ports: Ports, incoming: Incoming, shown: Presented, token: Token, now_s: int) -> None:
+    """A token that is bound to a key is for its holder alone (RFC 9449 section 7). Raises Unauthenticated."""
+    # Our address as we publish it: what the client says in Host has no part in it.
+    address = ports.house.bases.public + incoming.path.decode("latin-1")
+    asked = Asked(incoming.method, address, token.digest)
+    check_holder(token, shown, incoming.proof, asked, now_s, ports.used_proofs)
 
 
 def _check_in_force(token: Token, consents: ConsentView) -> None:

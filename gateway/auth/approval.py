@@ -18,6 +18,7 @@ from sqlmodel import Session
 
 from gateway.auth.cases import Case
 from gateway.auth.decision import Decision
+from gateway.auth.people import actor_of
 from gateway.auth.ports import Ports
 from gateway.auth.store.database import digest_of
 from gateway.auth.store.grants import Code, Grant
@@ -47,7 +48,7 @@ async def approve(ports: Ports, case: Case, decision: Decision, style_url: str |
         await ports.database.run(lambda session: keep(session, grant, held))
     except StateUnavailable:
         if consent is not None:
-            await _take_back(ports, consent)
+            await _take_back(ports, consent, case)
         raise
     return code
 
@@ -70,7 +71,7 @@ async def _consent(ports: Ports, case: Case, decision: Decision) -> ConsentRef |
         until=decision.until.isoformat(),
     )
     ports.consents.at_head()  # so that it is held against all that the patient has said
-    return await ports.service.grant(draft)
+    return await ports.service.grant(draft, actor_of(case.who.person))
 
 
 def _about_patient(scope: Scope) -> str:
@@ -78,10 +79,10 @@ def _about_patient(scope: Scope) -> str:
     return scope.text if scope.level == "patient" else format_scope(replace(scope, level="patient"))
 
 
-async def _take_back(ports: Ports, consent: ConsentRef) -> None:
+async def _take_back(ports: Ports, consent: ConsentRef, case: Case) -> None:
     try:
         ports.consents.at_head()
-        await ports.service.revoke(consent.id, "not-completed")
+        await ports.service.revoke(consent.id, "not-completed", actor_of(case.who.person))
     except ConsentryError as error:
         log.error("a consent without a grant stays: %s (%s)", consent.id, type(error).__name__)
 

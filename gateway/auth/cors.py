@@ -24,7 +24,7 @@ Origins = Callable[[str], Awaitable[bool]]
 
 MAX_ORIGIN: Final = 512
 PREFLIGHT_S: Final = 600
-HEADERS: Final = "Authorization, Content-Type"
+HEADERS: Final = "Authorization, Content-Type, DPoP"
 
 
 async def everyone(_: str) -> bool:

@@ -19,8 +19,8 @@ from gateway.core.canon import Json
 from gateway.core.record import Draft
 
 Why = Literal[
-    "client-request", "replay", "consent-ended", "logged-out", "user-disabled", "user-request", "operator",
-    "client-removed", "grant-ended",
+    "client-request", "replay", "consent-ended", "authority-ended", "logged-out", "user-disabled",
+    "user-request", "operator", "client-removed", "grant-ended",
 ]  # fmt: skip
 """The reason codes of `token.revoke` entries."""
 

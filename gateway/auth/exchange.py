@@ -1,8 +1,9 @@
 """A person's approval becomes tokens: first for its code, then for each refresh token.
 
 Both ways: what is presented is claimed and checked in one transaction, so a request that is refused uses
-nothing up. Then the grant must still stand: not ended, its person not disabled, its session open if it is an
-online one, its consent live at the ledger's head. A grant that does not is ended with all its tokens.
+nothing up. Then the grant must still stand: not ended, its person not disabled and still with authority for
+the patient, its session open if it is an online one, its consent live at the ledger's head. A grant that
+does not is ended with all its tokens.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlmodel import Session
 from gateway.auth.ending import Why, end_grant
 from gateway.auth.issuing import Issued, Terms, issue
 from gateway.auth.openid import Login
+from gateway.auth.patients import may_keep
 from gateway.auth.ports import Ports
 from gateway.auth.store import grants, sessions
 from gateway.auth.store.database import digest_of
@@ -41,13 +43,14 @@ Answer = dict[str, object]
 class Held:
     """What was presented, now claimed, the grant that it is of, and what of it the token is for.
 
-    `refreshable` is the grant, however little of it was asked for now; `fresh` is whether what was presented
-    was new: then it can be given back.
+    `refreshable` is the grant, however little of it was asked for now; `key` is that of whoever presented it;
+    `fresh` is whether what was presented was new: then it can be given back.
     """
 
     presented: Code | Refresh
     grant: Grant
     granted: Granted
+    key: str | None
     refreshable: bool
     fresh: bool
 
@@ -63,7 +66,7 @@ class Fallen:
 Claim = Callable[[Session], Held | Fallen]
 
 
-async def exchange_code(ports: Ports, client: Client, form: Mapping[str, str]) -> Answer:
+async def exchange_code(ports: Ports, client: Client, form: Mapping[str, str], key: str | None) -> Answer:
     """The tokens of a code (RFC 6749 section 4.1.3, RFC 7636). Raises OAuthError, LedgerUnavailable."""
     digest, redirect_uri = digest_of(need(form, "code")), need(form, "redirect_uri")
     now_s = ports.now_ms() // 1000
@@ -77,12 +80,12 @@ async def exchange_code(ports: Ports, client: Client, form: Mapping[str, str]) -
         if code.redirect_uri != redirect_uri:
             raise OAuthError("invalid_grant", "The redirect_uri is not the one that the code was sent to.")
         check_verifier(form.get("code_verifier"), code.challenge)
-        return _held(ports, session, code, client, None, now_s)
+        return _held(ports, session, code, client, key, None, now_s)
 
     return await _exchange(ports, client, form, claim, now_s)
 
 
-async def exchange_refresh(ports: Ports, client: Client, form: Mapping[str, str]) -> Answer:
+async def exchange_refresh(ports: Ports, client: Client, form: Mapping[str, str], key: str | None) -> Answer:
     """The next tokens of a grant (RFC 6749 section 6). Raises OAuthError, LedgerUnavailable."""
     digest = digest_of(need(form, "refresh_token"))
     now_s = ports.now_ms() // 1000
@@ -95,7 +98,7 @@ async def exchange_refresh(ports: Ports, client: Client, form: Mapping[str, str]
             return _replayed(session, token)
         if token is None:
             raise _refusal()
-        return _held(ports, session, token, client, form.get("scope"), now_s, fresh=fresh)
+        return _held(ports, session, token, client, key, form.get("scope"), now_s, fresh=fresh)
 
     return await _exchange(ports, client, form, claim, now_s)
 
@@ -108,6 +111,7 @@ def _held(
     session: Session,
     presented: Code | Refresh,
     client: Client,
+    key: str | None,
     asked: str | None,
     now_s: int,
     *,
@@ -118,6 +122,8 @@ def _held(
         raise _refusal()
     if _is_disabled(session, grant.subject):
         return Fallen(grant.id, "user-disabled")
+    if not may_keep(session, grant, now_s):
+        return Fallen(grant.id, "authority-ended")
     if grant.online is not None and not sessions.is_online(session, grant.online, now_s):
         return Fallen(grant.id, "logged-out")
     base = ports.bases.get(grant.audience)
@@ -125,7 +131,19 @@ def _held(
         raise OAuthError("invalid_grant", "The FHIR base that the grant is for is not served any more.")
     whole = narrow_refresh(None, grant.scope, client, base.served)
     granted = whole if asked is None else narrow_refresh(asked, grant.scope, client, base.served)
-    return Held(presented, grant, granted, whole.refreshable, fresh)
+    _bind(grant, presented, client, key)
+    return Held(presented, grant, granted, key, whole.refreshable, fresh)
+
+
+def _bind(grant: Grant, presented: Code | Refresh, client: Client, key: str | None) -> None:
+    """What refreshes a public client's tokens is bound to its key: nothing else tells who presents it. Other
+    clients prove who they are, and may change their keys (RFC 9449 section 5)."""
+    if isinstance(presented, Refresh) and grant.jkt not in (None, key):
+        raise OAuthError(
+            "invalid_grant", "The refresh token is bound to a key that the request does not prove."
+        )
+    if client.kind == "public":
+        grant.jkt = key
 
 
 def _is_disabled(session: Session, subject: str) -> bool:
@@ -210,6 +228,7 @@ def _terms(held: Held, consents: tuple[ConsentRef, ...] | None, now_s: int) -> T
         role=grant.role,
         organization=grant.organization,
         consents=consents,
+        key=held.key,
         further=context,
     )
 
@@ -243,7 +262,7 @@ def _answer(ports: Ports, held: Held, issued: Issued, refresh_token: str | None,
     return {
         **_context(grant),
         "access_token": issued.text,
-        "token_type": "Bearer",
+        "token_type": issued.type,
         "expires_in": token.expires_at_s - token.issued_at_s,
         "scope": held.granted.text,
         **{name: value for name, value in named.items() if value is not None},

@@ -13,14 +13,17 @@ from typing import Any, Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.smart import parameters
+from gateway.core.smart import dpop, parameters
 from gateway.errors import BadRequest, ConsentryError, OAuthCode, OAuthError, PayloadTooLarge, Unauthenticated
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-# What a 401 asks for (RFC 9110 section 11.6.1): access tokens by RFC 6750, clients by HTTP Basic.
-CHALLENGES: Final = {"invalid_token": 'Bearer error="invalid_token"'}
+# What a 401 asks for (RFC 9110 section 11.6.1): access tokens by RFC 6750 or RFC 9449, clients by HTTP Basic.
+CHALLENGES: Final = {
+    "invalid_token": 'Bearer error="invalid_token"',
+    "invalid_dpop_proof": f'DPoP error="invalid_dpop_proof", algs="{" ".join(dpop.ALGORITHMS)}"',
+}
 CLIENT_CHALLENGE: Final = 'Basic realm="consentry"'
 
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -88,6 +91,12 @@ def _is_utf8(request: Request) -> bool:
 def authorization_of(request: Request) -> list[bytes]:
     """All values of the request's Authorization headers."""
     return [value for name, value in request.headers.raw if name == b"authorization"]
+
+
+def proof_of(request: Request) -> bytes | None:
+    """The request's DPoP header; several are one list (RFC 9110 section 5.3), which is no proof."""
+    values = [value for name, value in request.headers.raw if name == b"dpop"]
+    return b", ".join(values) if values else None
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:

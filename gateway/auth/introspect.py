@@ -20,12 +20,15 @@ from starlette.routing import Route
 from gateway.auth import cors, shown
 from gateway.auth.client_auth import authenticate
 from gateway.auth.clients import Clients
-from gateway.auth.http import authorization_of, read_form, reply
+from gateway.auth.http import authorization_of, proof_of, read_form, reply
+from gateway.auth.issuing import token_type
 from gateway.auth.ports import Ports
 from gateway.auth.token import TOKEN
+from gateway.core.smart.dpop import Asked
 from gateway.core.smart.parameters import need
-from gateway.errors import OAuthError, Unauthenticated
-from gateway.tokens.bearer import bearer_of
+from gateway.errors import OAuthCode, OAuthError, Unauthenticated
+from gateway.tokens.bearer import presented
+from gateway.tokens.proof import check_holder
 
 INTROSPECT: Final = "/auth/introspect"
 INACTIVE: Final[Mapping[str, object]] = {"active": False}
@@ -57,8 +60,8 @@ def introspect_routes(ports: Ports, clients: Clients) -> list[Route]:
     async def introspect(request: Request) -> Response:
         form, authorization = await read_form(request), authorization_of(request)
         now_s = ports.now_ms() // 1000
-        if authorization and authorization[0].lower().startswith(b"bearer"):
-            caller = await _bearer(ports, authorization, now_s)
+        if authorization and authorization[0].lower().startswith((b"bearer", b"dpop")):
+            caller = await _by_token(ports, request, authorization, now_s)
         else:
             addresses = {ports.issuer + TOKEN, ports.issuer + INTROSPECT}
             client = await authenticate(ports, clients, form, authorization, now_s, addresses)
@@ -70,13 +73,20 @@ def introspect_routes(ports: Ports, clients: Clients) -> list[Route]:
     return [cors.route(INTROSPECT, {"POST": introspect})]
 
 
-async def _bearer(ports: Ports, authorization: list[bytes], now_s: int) -> _Caller:
+async def _by_token(ports: Ports, request: Request, authorization: list[bytes], now_s: int) -> _Caller:
     try:
-        access = await shown.access_token(ports, bearer_of(authorization), now_s)
+        sent = presented(authorization)
     except Unauthenticated as error:
         raise OAuthError("invalid_token", "The Authorization header is not one access token.", 401) from error
+    access = await shown.access_token(ports, sent.text, now_s)
     if access is None:
         raise OAuthError("invalid_token", "The access token in the Authorization header is not valid.", 401)
+    asked = Asked(request.method, ports.issuer + INTROSPECT, access.token.digest)
+    try:
+        check_holder(access.token, sent, proof_of(request), asked, now_s, ports.used_proofs)
+    except Unauthenticated as error:
+        code: OAuthCode = "invalid_token" if error.oauth_error == "invalid_token" else "invalid_dpop_proof"
+        raise OAuthError(code, error.text, 401) from error
     return _Caller(access.token.client, any(scope.level == "system" for scope in access.token.scopes))
 
 
@@ -93,9 +103,9 @@ async def _about(ports: Ports, caller: _Caller, text: str, now_s: int) -> Mappin
 
 def _of_access(access: shown.Access) -> dict[str, object]:
     """`scope` is as the token response said it; the user is told as to the client, if it has `fhirUser`."""
-    names = [*REGISTERED, *LAUNCH, *(["fhirUser"] if "fhirUser" in access.token.context else [])]
+    names = [*REGISTERED, "cnf", *LAUNCH, *(["fhirUser"] if "fhirUser" in access.token.context else [])]
     told = {name: access.claims[name] for name in names if name in access.claims}
-    return {"active": True, "token_type": "Bearer", **told}
+    return {"active": True, "token_type": token_type(access.token), **told}
 
 
 def _of_refresh(ports: Ports, refreshing: shown.Refreshing) -> dict[str, object]:

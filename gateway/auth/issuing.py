@@ -17,6 +17,7 @@ from gateway.consents.view import ref_json
 from gateway.core.canon import Json, b64url, sha256
 from gateway.core.record import Draft
 from gateway.core.smart.claims import WITHOUT_EFFECT, read_claims
+from gateway.core.smart.dpop import SCHEME
 from gateway.core.smart.issuers import DAY_S, IssuerRule
 from gateway.core.smart.scopes import parse_scopes
 from gateway.core.values import ConsentRef, Ref, Token
@@ -55,7 +56,8 @@ class Terms:
     is not one of `FURTHER`.
 
     `consents` None binds it by look-up; `()` to the patient's own right alone. `about` is the patient whose
-    entry it is, where that is not the `patient` in context.
+    entry it is, where that is not the `patient` in context. `key` is the thumbprint of the key whose holder
+    alone may use it (RFC 9449 section 6.1).
     """
 
     audience: str
@@ -71,6 +73,7 @@ class Terms:
     organization: str | None = None
     consents: tuple[ConsentRef, ...] | None = None
     about: str | None = None
+    key: str | None = None
     further: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -90,6 +93,7 @@ class Terms:
             "organization": self.organization,
             "purpose_of_use": [*self.purposes] or None,
             "consent": None if self.consents is None else [ref_json(ref) for ref in self.consents],
+            "cnf": None if self.key is None else {"jkt": self.key},
         }
         return {
             **self.further,
@@ -109,6 +113,15 @@ class Issued:
     token: Token
     entry: int
     hash: str
+
+    @property
+    def type(self) -> str:
+        """The `token_type` of a token response (RFC 6749 section 7.1, RFC 9449 section 5)."""
+        return token_type(self.token)
+
+
+def token_type(token: Token) -> str:
+    return "Bearer" if token.key is None else SCHEME
 
 
 async def issue(ports: Issuing, terms: Terms) -> Issued:
@@ -159,4 +172,6 @@ def _entry(ports: Issuing, terms: Terms, token: Token) -> Draft:
     }
     if patient is not None:
         facts["pat"] = f"Patient/{patient}"
+    if token.key is not None:
+        facts["jkt"] = token.key
     return Draft("token.issue", patient, facts)

@@ -25,7 +25,7 @@ from gateway.auth.forms import read_pairs
 from gateway.auth.login import LOGIN
 from gateway.auth.pages import HEADERS, Pages
 from gateway.auth.patients import acting_for
-from gateway.auth.people import Person
+from gateway.auth.people import Person, actor_of
 from gateway.auth.ports import Ports
 from gateway.auth.waiting import FindWaiting, Waiting
 from gateway.auth.words import Words
@@ -104,19 +104,14 @@ class _Manage:
         }
         if consent not in theirs:
             return
-        await self.ports.service.revoke(consent, REASON)
+        await self.ports.service.revoke(consent, REASON, actor_of(person))
         # From here on its tokens open nothing; what is left is that they say so, and cannot be renewed.
         for grant in await self.ports.database.run(lambda session: grants_on(session, consent)):
-            await end_grant(self.ports, grant, "user-request", _actor(person))
+            await end_grant(self.ports, grant, "user-request", actor_of(person))
 
     async def _withdraw_grant(self, person: Person, grant: str, now_s: int) -> None:
         if await self.ports.database.run(lambda session: own_grant(session, person, grant, now_s)):
-            await end_grant(self.ports, grant, "user-request", _actor(person))
-
-
-def _actor(person: Person) -> str:
-    """Who acts, as ledger entries name them."""
-    return person.id if person.user is None else str(person.user)
+            await end_grant(self.ports, grant, "user-request", actor_of(person))
 
 
 def _on(address: str) -> Response:

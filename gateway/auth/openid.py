@@ -2,31 +2,39 @@
 
 An id_token tells an app who logged in, and opens nothing: it is no access token, and is not taken for one
 (its header has no `typ`). RS256 is what every client can check (section 15.1). Clock and keys come in as
-arguments.
+arguments; keys may change, and a new one is published for longer than a copy of the set counts before it
+signs (`AHEAD_S`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from jwcrypto.common import JWException, json_encode
-from jwcrypto.jwk import JWK
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.auth import cors
-from gateway.tokens.signature import MIN_RSA_BITS, blank_jws
+from gateway.tokens.own import OwnKeys, lone_key
 
 ALGORITHM: Final = "RS256"
 LIFETIME_S: Final = 3600
 JWKS: Final = "/auth/jwks"
 FRESH_S: Final = 300
 """How long a copy of the key set counts: a retired key may be believed for so long after it is gone."""
+AHEAD_S: Final = FRESH_S + 60
+"""How long a new key is published before it signs: no copy without it counts any more, and a minute."""
 
 Jwks = Mapping[str, Sequence[Mapping[str, str]]]
+
+
+class Publishes(Protocol):
+    """Signs tokens, and tells with what they are verified."""
+
+    def public_jwks(self) -> Jwks:
+        """A JWK set. Raises StateUnavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,47 +60,46 @@ class Login:
 
 
 class IdTokens:
-    """Signs the id_tokens of one issuer with one RSA key, named by its thumbprint (RFC 7638)."""
+    """Signs the id_tokens of one issuer, with the RSA key that signs at the time."""
 
-    def __init__(self, private_jwk: Mapping[str, str], issuer: str) -> None:
-        """`private_jwk` is a JWK with its private members. Raises `ValueError`."""
-        try:
-            key = JWK(**private_jwk)
-            bits = key.get_op_key("sign").key_size if private_jwk.get("kty") == "RSA" else 0
-        except (JWException, TypeError, ValueError) as cause:
-            raise ValueError("the key of id_tokens is not a sound private JWK") from cause
-        if bits < MIN_RSA_BITS:
-            raise ValueError(f"the key of id_tokens is an RSA key of {MIN_RSA_BITS} bits or more")
+    def __init__(self, keys: Mapping[str, str] | OwnKeys, issuer: str) -> None:
+        """`keys` are those in files, or one JWK with its private members. Raises `ValueError`."""
+        self._keys = keys if isinstance(keys, OwnKeys) else lone_key(keys)
+        if self._keys.algorithm != ALGORITHM:
+            raise ValueError("the key of id_tokens is an RSA key")
         self.issuer = issuer
-        self.key_id: str = key.thumbprint()
-        self._key = key
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key that signs, as of the last look at the keys."""
+        return self._keys.key_id
 
     def sign(self, login: Login, now_s: int) -> str:
-        """The id_token of `login`, made at `now_s`, as a compact JWT."""
+        """The id_token of `login`, made at `now_s`, as a compact JWT. Raises StateUnavailable."""
         claims = {**login.claims, "iss": self.issuer, "iat": now_s, "exp": now_s + LIFETIME_S}
-        jws = blank_jws(json_encode(claims))
-        jws.allowed_algs = [ALGORITHM]
-        jws.add_signature(self._key, protected=json_encode({"alg": ALGORITHM, "kid": self.key_id}))
-        compact: str = jws.serialize(compact=True)
-        return compact
+        return self._keys.signer(now_s).sign(claims)
 
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The JWK set that verifies these tokens (RFC 7517)."""
-        public: dict[str, str] = self._key.export_public(as_dict=True)
-        return {"keys": [{**public, "kid": self.key_id, "alg": ALGORITHM, "use": "sig"}]}
+        """The JWK set that verifies these tokens now (RFC 7517). Raises StateUnavailable."""
+        return self._keys.public_jwks()
 
 
-def openid_routes(*key_sets: Jwks) -> list[Route]:
-    """`GET /auth/jwks`: the public keys of all `key_sets` as one, for anybody.
+def openid_routes(*signed: Publishes) -> list[Route]:
+    """`GET /auth/jwks`: the public keys of all of them as one, as they are when asked, for anybody.
 
-    Raises ValueError if two of them have the same id: a `kid` names one key.
+    Raises ValueError if two of them have a key of the same id: a `kid` names one key.
     """
-    keys = [key for key_set in key_sets for key in key_set["keys"]]
-    if len({key["kid"] for key in keys}) < len(keys):
-        raise ValueError("two public keys have the same id")
+    _united(signed)
     headers = {"Cache-Control": f"public, max-age={FRESH_S}", "X-Content-Type-Options": "nosniff"}
 
     async def jwks(_: Request) -> Response:
-        return JSONResponse({"keys": keys}, headers=headers)
+        return JSONResponse({"keys": _united(signed)}, headers=headers)
 
     return [cors.route(JWKS, {"GET": jwks}, cors.everyone)]
+
+
+def _united(signed: Sequence[Publishes]) -> list[Mapping[str, str]]:
+    keys = [key for each in signed for key in each.public_jwks()["keys"]]
+    if len({key["kid"] for key in keys}) < len(keys):
+        raise ValueError("two public keys have the same id")
+    return keys

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from sqlmodel import Session
 
@@ -16,9 +17,12 @@ from gateway.auth.authorities import RELATIONSHIPS
 from gateway.auth.people import Person
 from gateway.auth.ports import Ports
 from gateway.auth.store import people
+from gateway.auth.store.grants import Grant
 from gateway.auth.store.people import Authority
 from gateway.core.consent.rule import ORGANIZATION, PRACTITIONER, Consent, Effect, State, walk
 from gateway.core.decide import ConsentView
+
+PROFESSIONALS: Final = ("Practitioner", "PractitionerRole")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Subject:
 
 
 def is_professional(person: Person) -> bool:
-    return person.user is not None and person.user.type in ("Practitioner", "PractitionerRole")
+    return person.user is not None and person.user.type in PROFESSIONALS
 
 
 async def acting_for(ports: Ports, person: Person, now_s: int) -> tuple[Subject, ...]:
@@ -57,6 +61,20 @@ async def subjects(ports: Ports, person: Person, now_s: int) -> tuple[Subject, .
     _, consents = ports.consents.at_head()
     named = sorted(_named(person, consents, now_s) - known)
     return (*acting, *(Subject(patient, "has consented to you", gives_consent=False) for patient in named))
+
+
+def may_keep(session: Session, grant: Grant, now_s: int) -> bool:
+    """Whether who allowed the grant may still do so: for another patient, by an authority that is in force.
+
+    A professional's grant that rests on no consent rests on none of theirs either: what it reads is what the
+    patients permit them when it reads.
+    """
+    kind = (grant.user or "").partition("/")[0]
+    is_own = grant.user == f"Patient/{grant.patient}"
+    if grant.patient is None or is_own or (grant.consent is None and kind in PROFESSIONALS):
+        return True
+    theirs = people.authorities_of(session, grant.subject)
+    return any(a.patient == grant.patient and people.in_force(a, now_s) for a in theirs)
 
 
 def _in_force(session: Session, person: Person, now_s: int) -> list[Authority]:

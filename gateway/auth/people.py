@@ -78,6 +78,11 @@ def person_of(account: Account) -> Person:
     )
 
 
+def actor_of(person: Person) -> str:
+    """Who acts, as ledger entries name them: their own resource, or else the id of their login."""
+    return person.id if person.user is None else str(person.user)
+
+
 class People:
     """All people of one database. Commands find a person by login name; NotFound if there is none."""
 

@@ -17,6 +17,7 @@ from gateway.core.values import Token
 from gateway.ledger.reading import Receipt
 from gateway.tokens.fetch import Fetched
 from gateway.tokens.mint import Minter
+from gateway.tokens.used_proofs import UsedProofs
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,4 @@ class Ports:
     new_id: Callable[[], str]
     new_secret: Callable[[], str]
     id_tokens: IdTokens | None = None
+    used_proofs: UsedProofs = field(default_factory=UsedProofs)

@@ -115,12 +115,9 @@ def authorization_server(
     )
     origins = public_origins(ports.database)
     servers = {url: _server(ports, base, terms) for url, base in ports.bases.items()}
-    key_sets = [ports.minter.public_jwks()]
-    if ports.id_tokens is not None:
-        key_sets.append(ports.id_tokens.public_jwks())
     routes = [
         *discovery_routes(servers),
-        *openid_routes(*key_sets),
+        *openid_routes(ports.minter, *([] if ports.id_tokens is None else [ports.id_tokens])),
         *token_routes(ports, clients, origins),
         *revoke_routes(ports, clients, origins),
         *introspect_routes(ports, clients),

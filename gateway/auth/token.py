@@ -6,7 +6,8 @@
 
 What is presented is claimed first, by one statement; then recorded, then signed, then noted here so that
 its end can name it. If that fails on our side what was claimed is given back. One that comes back after it
-was turned into tokens ends the grant and all of them.
+was turned into tokens ends the grant and all of them. A request with a DPoP proof gets tokens that are bound
+to its key (RFC 9449 section 5).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from sqlmodel import Session
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,10 +23,13 @@ from starlette.routing import Route
 from gateway.auth import cors
 from gateway.auth.client_auth import authenticate
 from gateway.auth.clients import Clients
-from gateway.auth.exchange import exchange_code, exchange_refresh
+from gateway.auth.exchange import OVER, exchange_code, exchange_refresh
 from gateway.auth.http import authorization_of, read_form, reply
 from gateway.auth.issuing import Terms, issue
 from gateway.auth.ports import Base, Ports
+from gateway.auth.proof import key_of
+from gateway.auth.store import grants
+from gateway.auth.store.database import digest_of
 from gateway.core.consent.purposes import BREAK_GLASS, PURPOSES
 from gateway.core.smart.client import Client
 from gateway.core.smart.grant import narrow_service_request
@@ -34,10 +39,12 @@ from gateway.errors import OAuthError
 TOKEN: Final = "/auth/token"  # noqa: S105 - a path
 SERVICE_S: Final = 300  # the most that SMART lets a backend service have
 TREATMENT: Final = "TREAT"
+CREDENTIALS: Final = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type"})
 
 Answer = dict[str, object]
 """The members of a token response (RFC 6749 section 5.1)."""
-Grant = Callable[[Ports, Client, Mapping[str, str]], Awaitable[Answer]]
+Grant = Callable[[Ports, Client, Mapping[str, str], str | None], Awaitable[Answer]]
+"""Given the thumbprint of the key that the request proves to hold, to which its tokens are bound."""
 
 
 def token_routes(ports: Ports, clients: Clients, origins: cors.Origins) -> list[Route]:
@@ -49,15 +56,35 @@ def token_routes(ports: Ports, clients: Clients, origins: cors.Origins) -> list[
         if grant is None:
             raise OAuthError("unsupported_grant_type", f"The grant_type is one of {', '.join(GRANTS)}.")
         now_s, addresses = ports.now_ms() // 1000, {ports.issuer + TOKEN}
-        client = await authenticate(ports, clients, form, authorization_of(request), now_s, addresses)
+        authorization = authorization_of(request)
+        named = form if authorization else await _named(ports, form)
+        client = await authenticate(ports, clients, named, authorization, now_s, addresses)
         if form["grant_type"] not in client.grant_types:
             raise OAuthError("unauthorized_client", "The client is not registered for this grant_type.")
-        return reply(await grant(ports, client, form))
+        key = key_of(ports, request, TOKEN, now_s)
+        return reply(await grant(ports, client, form, key))
 
     return [cors.route(TOKEN, {"POST": token}, origins)]
 
 
-async def _service(ports: Ports, client: Client, form: Mapping[str, str]) -> Answer:
+async def _named(ports: Ports, form: Mapping[str, str]) -> Mapping[str, str]:
+    """The form; where it says of no client, with the one that its refresh token is of. A public client's
+    refresh need not name it (SMART App Launch 2.2, "Refresh access token"). Others still authenticate."""
+    if form["grant_type"] != "refresh_token" or not form.keys().isdisjoint(CREDENTIALS):
+        return form
+    digest = digest_of(need(form, "refresh_token"))
+
+    def whose(session: Session) -> str | None:
+        token = grants.refresh_of(session, digest)
+        return None if token is None else token.client
+
+    client = await ports.database.run(whose)
+    if client is None:
+        raise OAuthError("invalid_grant", OVER)
+    return {**form, "client_id": client}
+
+
+async def _service(ports: Ports, client: Client, form: Mapping[str, str], key: str | None) -> Answer:
     """A token of a service (SMART App Launch 2.2, "Backend Services"): no person, and no refresh token."""
     base = _base(ports, form)
     granted = narrow_service_request(need(form, "scope"), client, base.served)
@@ -68,11 +95,12 @@ async def _service(ports: Ports, client: Client, form: Mapping[str, str]) -> Ans
         scopes=tuple(granted.text.split(" ")),
         purposes=_purposes(form),
         lifetime_s=SERVICE_S,
+        key=key,
     )
     issued = await issue(ports, terms)
     return {
         "access_token": issued.text,
-        "token_type": "Bearer",
+        "token_type": issued.type,
         "expires_in": SERVICE_S,
         "scope": granted.text,
     }

@@ -1,4 +1,4 @@
-"""Granting, changing, withdrawing and showing consents, for the command line and the operator API alike.
+"""Granting, changing, withdrawing and showing consents, for commands, the operator API and pages alike.
 
 Nothing takes effect here: a change is recorded in the ledger, and the registry follows the ledger. What
 is refused is refused before anything is recorded.
@@ -21,6 +21,7 @@ from gateway.core.consent.rule import KINDS, Consent, Effect, State
 from gateway.core.values import ConsentRef
 from gateway.errors import BadRequest, NotFound
 
+OPERATOR: Final = "operator"
 _ANY_OTHER_PURPOSE: Final = ""  # one that no rule can name
 
 
@@ -42,7 +43,10 @@ class Record(Protocol):
 
 
 class ConsentService:
-    """`new_id` gives a fresh consent id, `now` the time in whole seconds."""
+    """`new_id` gives a fresh consent id, `now` the time in whole seconds.
+
+    `by` is who acts, as entries name them: the operator, or the person who decides on a page.
+    """
 
     def __init__(
         self,
@@ -58,25 +62,27 @@ class ConsentService:
         self._now = now
         self._parse_scope = parse_scope
 
-    async def grant(self, draft: Draft) -> ConsentRef:
+    async def grant(self, draft: Draft, by: str = OPERATOR) -> ConsentRef:
         """Record a new consent and return its id, entry and leaf hash. Raises BadRequest, NotFound."""
         consent = self._checked(draft, self._new_id())
         facts, attachments = grant_facts(consent)
-        receipt = await self._record(GRANT, facts, consent.patient, attachments)
+        receipt = await self._record(GRANT, {**facts, "act": by}, consent.patient, attachments)
         return _ref(consent.id, receipt)
 
-    async def change(self, consent_id: str, draft: Draft) -> ConsentRef:
+    async def change(self, consent_id: str, draft: Draft, by: str = OPERATOR) -> ConsentRef:
         """Record that the consent says `draft` from now on; its id stays. Raises BadRequest, NotFound."""
         before = self._live(consent_id)
         if before.patient != draft.patient:
             raise BadRequest("A consent stays with its patient; grant a new one instead.")
         consent = self._checked(draft, consent_id)
         facts, attachments = change_facts(consent, before.refs[-1])
-        receipt = await self._record(CHANGE, facts, consent.patient, attachments)
+        receipt = await self._record(CHANGE, {**facts, "act": by}, consent.patient, attachments)
         self._check_taken(consent_id, receipt)
         return _ref(consent_id, receipt)
 
-    async def revoke(self, consent_id: str, reason: str, *, stop: bool = False) -> ConsentRef:
+    async def revoke(
+        self, consent_id: str, reason: str, by: str = OPERATOR, *, stop: bool = False
+    ) -> ConsentRef:
         """Withdraw the consent; with `stop` it denies from then on what it permitted, until superseded.
 
         `reason` is a code: lower-case letters, digits and hyphens. Raises BadRequest, NotFound.
@@ -86,7 +92,7 @@ class ConsentService:
         before = self.show(consent_id)
         if before.state is not State.LIVE and not (stop and before.state is State.REVOKED):
             raise BadRequest(f"The consent {consent_id} is already {before.state}.")
-        facts = revoke_facts(before.refs[-1], reason, stop=stop)
+        facts = {**revoke_facts(before.refs[-1], reason, stop=stop), "act": by}
         return _ref(consent_id, await self._record(REVOKE, facts, before.patient, {}))
 
     def show(self, consent_id: str) -> Consent:

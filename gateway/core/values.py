@@ -140,6 +140,7 @@ class Token:
     `context` are the scopes that grant no type (`launch/patient`, `openid`, `fhirUser`, ...).
     `issued` is the index and leaf hash of the entry of its issue, for a token of our own.
     `digest` is SHA-256 of the compact token.
+    `key` is the thumbprint of the key whose holder alone may use it (RFC 9449 section 6.1), if it has one.
     """
 
     issuer: str
@@ -159,6 +160,7 @@ class Token:
     consents: tuple[ConsentRef, ...] | None = None
     issued: tuple[int, str] | None = None
     digest: bytes = b""
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

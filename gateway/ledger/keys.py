@@ -5,34 +5,34 @@
     kek.key        32 bytes, base64: wraps the keys in the vault
     issuer.jwk     EC P-256 private JWK: signs access tokens (ES256)
     openid.jwk     RSA private JWK: signs id_tokens (RS256); a folder made before there were any has none
+    issuer-….jwk, openid-….jwk   the keys before and after them (`gateway.ledger.token_key_files`)
     operator.key   random text: the operator's way into the console
     checkpoint     the last published head, kept here so that a restored database is noticed
 
-Keys are made once and never overwritten. The folder is 0700 and secret files 0600; a folder that
-others can read is refused, not repaired, because the keys may be known by then.
+Keys are made once and never overwritten; those that sign tokens are replaced elsewhere. The folder is 0700
+and secret files 0600; a folder that others can read is refused, not repaired, because the keys may be known
+by then.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import os
+import json
 import secrets
-import stat
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from gateway.core.tlog.note import VerifierKey
 from gateway.errors import ConfigError
 from gateway.ledger.durable import sync_folder, write_new
-from gateway.ledger.issuer_key import check_issuer_jwk, check_openid_jwk, new_issuer_jwk, new_openid_jwk
+from gateway.ledger.issuer_key import new_issuer_jwk, new_openid_jwk
+from gateway.ledger.key_files import REMEDY, read_key, refuse_open
 from gateway.ledger.signing import SigningKey
+from gateway.ledger.token_key_files import TokenKeyFiles
+from gateway.ledger.token_keys import ISSUER, OPENID, TokenKeys
 
-T = TypeVar("T")
 KEK_BYTES = 32
-_REMEDY = "run `consentry keys init`, or put the folder back from its backup"
 _OPENID = "openid.jwk"
 _SECRETS = ("log.key", "gateway.key", "kek.key", "issuer.jwk", "operator.key")
 _PUBLIC = ("log.vkey", "gateway.vkey")
@@ -40,8 +40,8 @@ _PUBLIC = ("log.vkey", "gateway.vkey")
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The keys of one gateway, checked to fit together. `issuer_jwk` and `openid_jwk` are JSON text; without
-    the second there is no single sign-on."""
+    """The keys of one gateway, checked to fit together. `issuer_jwk` and `openid_jwk` are JSON text, of
+    the keys that others may come after; without the second there is no single sign-on."""
 
     folder: Path
     log: SigningKey
@@ -93,21 +93,22 @@ def add_openid_key(folder: Path) -> bool:
 def load_keys(folder: Path) -> KeyRing:
     """The keys in `folder`. Raises ConfigError naming the file that is missing, open to others or wrong."""
     _refuse_open_folder(folder)
-    log = _read(folder, "log.key", SigningKey.parse)
-    gateway = _read(folder, "gateway.key", SigningKey.parse)
+    log = read_key(folder / "log.key", SigningKey.parse)
+    gateway = read_key(folder / "gateway.key", SigningKey.parse)
     for name, key in (("log.vkey", log), ("gateway.vkey", gateway)):
-        if str(_read(folder, name, VerifierKey.parse)) != str(key.verifier):
-            raise ConfigError(f"{folder / name} is not the public half of its key; {_REMEDY}.")
+        if str(read_key(folder / name, VerifierKey.parse)) != str(key.verifier):
+            raise ConfigError(f"{folder / name} is not the public half of its key; {REMEDY}.")
     if gateway.name != _gateway_name(log.name):
-        raise ConfigError(f"{folder / 'gateway.key'} is not a key of the log {log.name}; {_REMEDY}.")
+        raise ConfigError(f"{folder / 'gateway.key'} is not a key of the log {log.name}; {REMEDY}.")
+    openid = TokenKeyFiles(folder, OPENID).read() if (folder / _OPENID).exists() else None
     return KeyRing(
         folder=folder,
         log=log,
         gateway=gateway,
-        kek=_read(folder, "kek.key", _parse_kek),
-        issuer_jwk=_read(folder, "issuer.jwk", check_issuer_jwk),
-        operator_secret=_read(folder, "operator.key", _parse_operator_secret),
-        openid_jwk=_read(folder, _OPENID, check_openid_jwk) if (folder / _OPENID).exists() else None,
+        kek=read_key(folder / "kek.key", _parse_kek),
+        issuer_jwk=_text(TokenKeyFiles(folder, ISSUER).read()),
+        operator_secret=read_key(folder / "operator.key", _parse_operator_secret),
+        openid_jwk=None if openid is None else _text(openid),
     )
 
 
@@ -152,31 +153,13 @@ def _gateway_name(origin: str) -> str:
 
 
 def _refuse_open_folder(folder: Path) -> None:
-    later = [folder / _OPENID] if (folder / _OPENID).exists() else []
-    for path in (folder, *(folder / name for name in _SECRETS), *later):
-        try:
-            mode = stat.S_IMODE(os.stat(path).st_mode)
-        except OSError as missing:
-            raise ConfigError(f"{path} is missing or unreadable; {_REMEDY}.") from missing
-        if mode & 0o077:
-            right = "700" if path == folder else "600"
-            raise ConfigError(f"{path} can be read by others (mode {mode:03o}); run `chmod {right} {path}`.")
+    refuse_open(folder, "700")
+    for name in _SECRETS:
+        refuse_open(folder / name)
 
 
-def _read(folder: Path, name: str, parse: Callable[[str], T]) -> T:
-    path = folder / name
-    try:
-        return parse(path.read_text("ascii").removesuffix("\n"))
-    except (OSError, ValueError) as wrong:
-        raise ConfigError(f"{path} cannot be used: {_why(wrong)}; {_REMEDY}.") from wrong
-
-
-def _why(wrong: OSError | ValueError) -> str:
-    if isinstance(wrong, OSError):
-        return wrong.strerror or "it cannot be read"
-    if isinstance(wrong, UnicodeError):
-        return "it is not text"
-    return str(wrong)
+def _text(keys: TokenKeys) -> str:
+    return json.dumps({**keys.first.jwk})
 
 
 def _parse_kek(text: str) -> bytes:

@@ -17,7 +17,7 @@ MAX_ORIGIN: Final = 512
 Origins = Callable[[str], Awaitable[bool]]
 """Whether pages of an origin, as a browser writes it, may read what tokens open."""
 
-_ASKED: Final = b"Accept, Authorization, Content-Type, If-Match, If-None-Exist, If-None-Match, Prefer"
+_ASKED: Final = b"Accept, Authorization, Content-Type, DPoP, If-Match, If-None-Exist, If-None-Match, Prefer"
 PREFLIGHT: Final[tuple[Header, ...]] = (
     (b"access-control-allow-methods", b"GET, HEAD, POST"),
     (b"access-control-allow-headers", _ASKED),

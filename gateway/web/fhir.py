@@ -100,7 +100,8 @@ class FhirEndpoint:
             raise errors.NotFound("There is nothing at this address.")
         body = await read_body(receive, self._max_body_bytes) if guarded.has_body else b""
         return await serve(
-            self._ports, Incoming(method, path, query, guarded.headers, guarded.authorization, body)
+            self._ports,
+            Incoming(method, path, query, guarded.headers, guarded.authorization, body, guarded.proof),
         )
 
     def _rendered(self, answer: Answer) -> tuple[bytes, list[Header]]:

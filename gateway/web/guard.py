@@ -44,13 +44,15 @@ Header = tuple[bytes, bytes]
 @dataclass(slots=True)  # not frozen: each request makes one, and frozen ones take twice the time
 class Guarded:
     """What a request whose outside is sound says. `headers` are those of `READ`, joined where they repeat;
-    without `has_body` there is nothing to wait for (RFC 9112 section 6.3)."""
+    without `has_body` there is nothing to wait for (RFC 9112 section 6.3). `proof` is the DPoP header, which
+    is no proof if it was sent several times."""
 
     headers: Mapping[str, str] = field(repr=False)
     authorization: Sequence[bytes] = field(repr=False)
     accept_encoding: bytes
     origin: bytes
     has_body: bool
+    proof: bytes | None = field(repr=False)
 
 
 def guard(scope: Scope, hosts: Collection[bytes]) -> Guarded:
@@ -84,6 +86,7 @@ def guard(scope: Scope, hosts: Collection[bytes]) -> Guarded:
         found.get(b"accept-encoding", b""),
         found.get(b"origin", b""),
         b"content-length" in found or b"transfer-encoding" in found,
+        found.get(b"dpop"),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from starlette.types import Send
 
 from gateway import errors
+from gateway.core.smart import dpop
 
 FHIR_JSON: Final = b"application/fhir+json"
 ALWAYS: Final = (
@@ -31,15 +32,22 @@ def outcome(error: errors.ConsentryError) -> bytes:
 
 
 def error_headers(error: errors.ConsentryError) -> list[Header]:
-    """What the status calls for: RFC 6750 section 3 for 401 and 403, RFC 9110 section 10.2.1 for 405."""
+    """What the status calls for: RFC 6750 section 3 for 401 and 403, or RFC 9449 section 7.1; RFC 9110
+    section 10.2.1 for 405."""
     if isinstance(error, errors.Unauthenticated):
-        challenge = "Bearer" if error.oauth_error is None else f'Bearer error="{error.oauth_error}"'
-        return [(b"www-authenticate", challenge.encode())]
+        return [(b"www-authenticate", _challenge(error).encode())]
     if isinstance(error, errors.Forbidden):
         return [(b"www-authenticate", b'Bearer error="insufficient_scope"')]
     if isinstance(error, errors.MethodNotAllowed):
         return [(b"allow", b"GET, HEAD, POST, OPTIONS")]
     return []
+
+
+def _challenge(error: errors.Unauthenticated) -> str:
+    if error.oauth_error is None:
+        return error.scheme
+    algorithms = f', algs="{" ".join(dpop.ALGORITHMS)}"' if error.scheme == dpop.SCHEME else ""
+    return f'{error.scheme} error="{error.oauth_error}"{algorithms}'
 
 
 async def respond(

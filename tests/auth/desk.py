@@ -30,6 +30,7 @@ from gateway.auth.ports import Base, Ports
 from gateway.auth.revoke import revoke_routes
 from gateway.auth.store.database import Database, digest_of
 from gateway.auth.store.grants import Code, Grant
+from gateway.auth.store.people import Account, Authority
 from gateway.auth.token import token_routes
 from gateway.consents.draft import Draft as ConsentDraft
 from gateway.core.canon import b64url, sha256
@@ -40,8 +41,6 @@ from gateway.core.smart.issuers import IssuerRule
 from gateway.core.values import ConsentRef, Token
 from gateway.ledger.recorder import OpenedEntry
 from gateway.tokens.fetch import Fetched, FetchFailed
-from gateway.tokens.jwks import parse_jwks
-from gateway.tokens.own import OwnKeys
 from gateway.tokens.verifier import Issuer, Verifier
 from tests.support.house import BASE, PUBLIC, prepare
 from tests.tokens import forge
@@ -131,7 +130,7 @@ class Desk:
             "client": client,
             "audience": BASE,
             "subject": "person-1",
-            "user": "Practitioner/prac-1",
+            "user": "Patient/pat-a" if "consent" in grant else "Practitioner/prac-1",
             "patient": "pat-a",
             "scope": APP_SCOPE,
             "purposes": "TREAT",
@@ -158,6 +157,21 @@ class Desk:
 
         await self.ports.database.run(work)
         return text
+
+    async def may_act(self, patient: str = "pat-a", until_s: int | None = None) -> str:
+        """Records that person-1, whom it makes, may act for a patient; the id of the authority."""
+        now_s, name = self.now_s, secrets.token_hex(8)
+        person = {"id": "person-1", "login": "anna", "name": "Anna Ek", "password": "", "created_s": now_s}
+        until_s = now_s + 86_400 if until_s is None else until_s
+        made = {"patient": patient, "relationship": "MTH", "until_s": until_s, "recorded_by": "operator"}
+
+        def work(session: Any) -> None:
+            session.merge(Account(**person))
+            session.flush()
+            session.add(Authority(id=name, person="person-1", created_s=now_s, **made))
+
+        await self.ports.database.run(work)
+        return name
 
     # --- Requests ---------------------------------------------------------------------------------
 
@@ -252,7 +266,7 @@ async def open_desk(folder: Path, bases: Sequence[str] = (BASE,)) -> AsyncIterat
             *token_routes(desk.ports, clients, origins),
             *revoke_routes(desk.ports, clients, origins),
             *introspect_routes(desk.ports, clients),
-            *openid_routes(desk.ports.minter.public_jwks(), _id_tokens(house).public_jwks()),
+            *openid_routes(desk.ports.minter, _id_tokens(house)),
         ]
         transport = httpx.ASGITransport(Starlette(routes=routes), raise_app_exceptions=False)
         desk.http = httpx.AsyncClient(transport=transport, base_url=PUBLIC)
@@ -277,9 +291,9 @@ def _id_tokens(house: app.OpenHouse) -> IdTokens:
 def _ports(house: app.OpenHouse, database: Database, bases: Sequence[str]) -> Ports:
     catalogue = mapping.load_catalogue("R4")
     evaluable: Callable[..., bool] = lambda kind, term: match.evaluable(catalogue, kind, term)  # noqa: E731
-    keys = OwnKeys(parse_jwks(json.dumps(house.minter.public_jwks()).encode()))
     rules = [IssuerRule(PUBLIC, base, (house.minter.algorithm,), "lookup", own=True) for base in bases]
-    verifier = Verifier([Issuer(rule, keys) for rule in rules], types=catalogue.types, evaluable=evaluable)
+    issuers = [Issuer(rule, house.minter.keys) for rule in rules]
+    verifier = Verifier(issuers, types=catalogue.types, evaluable=evaluable)
 
     async def no_fetch(_: str) -> Fetched:
         raise FetchFailed("nothing is fetched here")

@@ -12,18 +12,18 @@ from sqlmodel import Session
 
 from gateway.auth.exchange import REFRESH_S
 from gateway.auth.store.grants import GRACE_S
-from gateway.auth.store.people import Account
+from gateway.auth.store.people import Account, Authority
 from gateway.auth.store.sessions import BrowserSession, end_session
 from gateway.consents.draft import Draft
 from gateway.errors import LedgerUnavailable
-from tests.auth.desk import APP_SCOPE, CLIENTS, CONTEXT, Desk, basic, open_desk
+from tests.auth.desk import APP_SCOPE, CLIENTS, CONTEXT, REDIRECT, VERIFIER, Desk, basic, open_desk
 from tests.auth.test_token import not_kept, said
 from tests.support.house import BASE
 
 DAY_S = 86_400
 
 
-async def refreshed(desk: Desk, token: str, **form: str) -> dict[str, Any]:
+async def refreshed(desk: Desk, token: str, **form: str | None) -> dict[str, Any]:
     response = await desk.refresh(token, **form)
     assert response.status_code == 200, response.text
     not_kept(response)
@@ -81,6 +81,25 @@ async def test_a_refresh_token_is_one_clients(desk: Desk) -> None:
     said(by_secret, 400, "invalid_grant")
     said(await desk.refresh(answer["refresh_token"], client_id="once"), 400, "unauthorized_client")
     await refreshed(desk, answer["refresh_token"])
+
+
+async def test_a_public_clients_refresh_need_not_name_it(desk: Desk) -> None:
+    """As SMART's own client for browsers sends it."""
+    answer = await desk.granted()
+    await refreshed(desk, answer["refresh_token"], client_id=None)
+    said(await desk.refresh("unknown", client_id=None), 400, "invalid_grant")
+
+
+async def test_a_client_with_a_secret_authenticates_to_refresh(desk: Desk) -> None:
+    form = {
+        "grant_type": "authorization_code",
+        "code": await desk.approve("symmetric"),
+        "redirect_uri": REDIRECT,
+        "code_verifier": VERIFIER,
+    }
+    answer = (await desk.post("/auth/token", form, Authorization=basic("symmetric"))).json()
+    for named in (None, "symmetric"):
+        said(await desk.refresh(answer["refresh_token"], client_id=named), 400, "invalid_client")
 
 
 async def test_a_client_that_lost_its_offline_access_refreshes_no_more(desk: Desk) -> None:
@@ -188,6 +207,60 @@ async def test_a_person_who_was_disabled_gets_nothing_more(desk: Desk) -> None:
     said(await desk.exchange(code), 400, "invalid_grant")
     said(await desk.refresh(second["refresh_token"]), 400, "invalid_grant")
     assert desk.is_over(await desk.verify(second["access_token"]))
+
+
+@pytest.mark.parametrize("user", ["RelatedPerson/rel-1", "Patient/pat-b", "Practitioner/prac-1", None])
+async def test_who_acts_for_another_does_so_while_the_authority_lasts(desk: Desk, user: str | None) -> None:
+    authority, consent = await desk.may_act("pat-a"), await desk.permit()
+    first = await desk.granted(consent=consent.id, user=user)
+    second, code = (
+        await refreshed(desk, first["refresh_token"]),
+        await desk.approve(consent=consent.id, user=user),
+    )
+    await ended(desk, authority)
+    said(await desk.exchange(code), 400, "invalid_grant")
+    said(await desk.refresh(second["refresh_token"]), 400, "invalid_grant")
+    for answer in (first, second):
+        assert desk.is_over(await desk.verify(answer["access_token"]))
+    assert {entry.facts["rsn"] for entry in desk.entries("token.revoke")} == {"authority-ended"}
+
+
+async def test_an_authority_counts_to_its_last_second(desk: Desk) -> None:
+    until_s, consent = desk.now_s + DAY_S, await desk.permit()
+    await desk.may_act("pat-a", until_s)
+    first = await desk.granted(consent=consent.id, user="RelatedPerson/rel-1")
+    desk.ahead_s = until_s - desk.now_s - 5
+    second = await refreshed(desk, first["refresh_token"])
+    desk.ahead_s += 6
+    said(await desk.refresh(second["refresh_token"]), 400, "invalid_grant")
+
+
+async def test_an_authority_is_for_its_patient_alone(desk: Desk) -> None:
+    await desk.may_act("pat-b")
+    code = await desk.approve(consent=(await desk.permit()).id, user="RelatedPerson/rel-1")
+    said(await desk.exchange(code), 400, "invalid_grant")
+
+
+async def test_an_authority_that_was_recorded_anew_counts(desk: Desk) -> None:
+    authority, consent = await desk.may_act("pat-a"), await desk.permit()
+    answer = await desk.granted(consent=consent.id, user="RelatedPerson/rel-1")
+    await desk.may_act("pat-a")
+    await ended(desk, authority)
+    await refreshed(desk, answer["refresh_token"])
+
+
+@pytest.mark.parametrize("user", ["Patient/pat-a", "Practitioner/prac-1"])
+async def test_who_needs_no_authority_refreshes_without_one(desk: Desk, user: str) -> None:
+    await ended(desk, await desk.may_act("pat-a"))
+    answer = await desk.granted(user=user)
+    await refreshed(desk, answer["refresh_token"])
+
+
+async def ended(desk: Desk, authority: str) -> None:
+    def work(session: Session) -> None:
+        session.get_one(Authority, authority).ended_s = desk.now_s
+
+    await desk.ports.database.run(work)
 
 
 async def test_online_access_lasts_as_long_as_its_session(desk: Desk) -> None:

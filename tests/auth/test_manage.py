@@ -136,6 +136,27 @@ async def test_nobody_withdraws_what_is_anothers(counter: Counter, visitor: Visi
     assert counter.ports.service.show(item[1]).state is State.LIVE
 
 
+@pytest.mark.parametrize(
+    ("login", "patient", "actor"),
+    [("anna", None, "Patient/pat-a"), ("bo", "pat-b", "RelatedPerson/rel-1"), ("nobody", "pat-c", None)],
+    ids=["patient", "proxy", "proxy without a resource"],
+)
+async def test_the_ledger_names_who_gave_and_who_withdrew(
+    counter: Counter, visitor: Visitor, login: str, patient: str | None, actor: str | None
+) -> None:
+    if patient is not None:
+        await counter.may_act(login, patient)
+    tokens = await allowed(visitor, login)
+    token = await counter.desk.verify(tokens["access_token"])
+    assert token.consents is not None
+    await withdraw(visitor, ("consent", token.consents[0].id))
+    [given] = [e for e in counter.desk.entries("consent.grant") if e.index == token.consents[0].entry]
+    taken, ended = counter.desk.entries("consent.revoke")[-1], counter.desk.entries("token.revoke")[-1]
+    who = token.subject if actor is None else actor
+    assert [entry.facts["act"] for entry in (given, taken, ended)] == [who] * 3
+    assert "operator" not in who
+
+
 async def test_a_professional_withdraws_their_own_grant(counter: Counter, visitor: Visitor) -> None:
     tokens = await allowed(visitor, "doc", "offline_access user/Patient.rs")
     token = await counter.desk.verify(tokens["access_token"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,9 +14,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jwcrypto.jwk import JWK
 from starlette.applications import Starlette
 
-from gateway.auth.openid import IdTokens, Login, openid_routes
+from gateway.auth.openid import AHEAD_S, IdTokens, Login, openid_routes
 from gateway.core.canon import unb64url
-from gateway.errors import Unauthenticated
+from gateway.errors import StateUnavailable, Unauthenticated
+from gateway.ledger.keys import init_keys
+from gateway.ledger.token_key_files import TokenKeyFiles
+from gateway.ledger.token_keys import OPENID
+from gateway.tokens.own import OwnKeys
 from tests.auth.desk import Desk
 from tests.auth.test_token import claims_of
 from tests.support.house import BASE, PUBLIC
@@ -115,9 +120,43 @@ async def test_it_opens_nothing(desk: Desk) -> None:
 
 async def test_two_keys_of_one_id_are_refused(id_tokens: IdTokens) -> None:
     with pytest.raises(ValueError):
-        openid_routes(id_tokens.public_jwks(), id_tokens.public_jwks())
-    [route] = openid_routes(id_tokens.public_jwks())
+        openid_routes(id_tokens, id_tokens)
+    [route] = openid_routes(id_tokens)
     transport = httpx.ASGITransport(Starlette(routes=[route]))
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as client:
         head = await client.head("/auth/jwks")
     assert (head.status_code, head.headers["cache-control"]) == (200, "public, max-age=300")
+
+
+async def test_the_key_set_is_that_of_the_moment(tmp_path: Path) -> None:
+    folder = init_keys(tmp_path / "keys", "hospital.example/consentry").folder
+    files = TokenKeyFiles(folder, OPENID)
+    signer = IdTokens(OwnKeys(files), PUBLIC)
+    login, old = Login("app-1", "person-1", NOW_S), signer.key_id
+    transport = httpx.ASGITransport(Starlette(routes=openid_routes(signer)))
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as client:
+
+        async def published() -> dict[str, dict[str, str]]:
+            return {key["kid"]: key for key in (await client.get("/auth/jwks")).json()["keys"]}
+
+        first = signer.sign(login, NOW_S)
+        files.publish()
+        files.schedule(NOW_S + AHEAD_S)
+        keys = await published()
+        [new] = keys.keys() - {old}
+        assert [kid_of(signer.sign(login, NOW_S + at)) for at in (1, AHEAD_S - 1, AHEAD_S)] == [old, old, new]
+        check(signer.sign(login, NOW_S + AHEAD_S), keys[new])
+        check(first, (await published())[old])
+        files.retire(old)
+        assert (await published()).keys() == {new}
+
+        (folder / "openid.jwk").chmod(0o644)
+        answer = await client.get("/auth/jwks")
+        assert (answer.status_code, answer.headers["cache-control"]) == (503, "no-store")
+        with pytest.raises(StateUnavailable):
+            signer.sign(login, NOW_S + AHEAD_S + 1)
+
+
+def kid_of(token: str) -> str:
+    kid: str = json.loads(unb64url(token.split(".")[0]))["kid"]
+    return kid

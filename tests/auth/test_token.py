@@ -126,7 +126,9 @@ async def test_without_the_ledger_nothing_is_issued(desk: Desk) -> None:
 
 async def test_a_code_becomes_tokens_with_their_launch_context(desk: Desk) -> None:
     consent = await desk.permit()
-    code = await desk.approve(consent=consent.id, role="physician", organization="org-1")
+    await desk.may_act("pat-a")
+    who = {"user": "Practitioner/prac-1", "role": "physician", "organization": "org-1"}
+    code = await desk.approve(consent=consent.id, **who)
     response = await desk.exchange(code)
     answer = response.json()
     assert response.status_code == 200, answer
@@ -263,6 +265,7 @@ async def test_a_consent_that_was_withdrawn_before_the_exchange_ends_the_grant(d
 async def test_what_a_token_without_a_consent_rests_on(
     desk: Desk, user: str, consents: tuple[()] | None
 ) -> None:
+    await desk.may_act("pat-a")
     answer = await desk.granted(user=user)
     assert (await desk.verify(answer["access_token"])).consents == consents
 
@@ -309,7 +312,7 @@ async def test_the_preflight_of_a_page(desk: Desk) -> None:
     assert (response.status_code, response.text) == (204, "")
     assert response.headers["access-control-allow-origin"] == ORIGIN
     assert response.headers["access-control-allow-methods"] == "POST"
-    assert response.headers["access-control-allow-headers"] == "Authorization, Content-Type"
+    assert response.headers["access-control-allow-headers"] == "Authorization, Content-Type, DPoP"
     refused = await desk.http.options("/auth/token", headers={**headers, "Origin": "https://evil.example"})
     assert not any(name.startswith("access-control-") for name in refused.headers)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.auth.site import PASSWORD
 from tests.browser.checks import beside_the_screen, focus_ring, focused, without_a_name
@@ -38,6 +39,16 @@ def log_in(page: Page) -> None:
     page.click("button[value=password]")
 
 
+def lands(page: Page, address: str) -> None:
+    """Waits until it is at an address that begins so."""
+    expect(page).to_have_url(re.compile(re.escape(address)))
+
+
+def untick_all(page: Page) -> None:
+    page.click("text=Untick all")
+    expect(page).to_have_url(re.compile("tick=none"))  # until then the boxes are those of the page before
+
+
 def to_the_decision(tab: OpenTab, place: Hospital, width: int = 390) -> Tab:
     opened = tab(width, ignore_https_errors=True)
     opened.page.goto(place.ask(scope=SCOPE))
@@ -60,28 +71,28 @@ def test_an_app_asks_by_post_and_gets_its_answer(tab: OpenTab, place: Hospital, 
     assert "pat-b" in (page.text_content("main") or "")
     looks_right(opened, "approve")
     page.click("button[value=allow]")
-    assert page.url.startswith(f"{place.app}/cb?code=")
+    lands(page, f"{place.app}/cb?code=")
     told = place.callbacks[-1]
     assert told.keys() == {"code", "state", "iss"}
     assert (told["state"], told["iss"]) == ("st-1", place.gateway)
     page.goto(f"{place.gateway}/auth/manage")
     looks_right(opened, "manage")
     page.click("text=Withdraw >> nth=0")
-    assert "It is withdrawn" in page.content()
+    expect(page.get_by_role("status")).to_have_text("It is withdrawn, from now on.")
 
 
 def test_who_is_logged_in_stays_so_when_another_site_posts(tab: OpenTab, place: Hospital) -> None:
     page = to_the_decision(tab, place).page
     page.goto(place.posting(scope=SCOPE))
     page.click("text=Connect")
-    assert "Whose records?" in page.content()
+    expect(page.locator("h1")).to_have_text("Whose records?")
 
 
 def test_denying_goes_back_to_the_app(tab: OpenTab, place: Hospital) -> None:
     page = to_the_decision(tab, place).page
     page.fill("#until", "2020-01-01")  # what does not fit is no hindrance
     page.click("button[value=deny]")
-    assert page.url.startswith(f"{place.app}/cb?error=access_denied")
+    lands(page, f"{place.app}/cb?error=access_denied")
 
 
 def test_a_log_in_that_ends_at_the_app_gets_there(tab: OpenTab, place: Hospital) -> None:
@@ -91,7 +102,7 @@ def test_a_log_in_that_ends_at_the_app_gets_there(tab: OpenTab, place: Hospital)
     opened.page.fill("#login", "nobody")
     opened.page.fill("#password", PASSWORD)
     opened.page.click("button[value=password]")
-    assert opened.page.url.startswith(f"{place.app}/cb?error=access_denied")
+    lands(opened.page, f"{place.app}/cb?error=access_denied")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -100,24 +111,25 @@ def test_what_is_wrong_is_said_first_and_leads_to_its_field(
 ) -> None:
     opened = to_the_decision(tab, place, width)
     page = opened.page
-    page.click("text=Untick all")
+    untick_all(page)
     page.click("button[value=allow]")
+    expect(page).to_have_title(re.compile("^Error: "))
     looks_right(opened, "nothing-ticked")
-    assert page.title().startswith("Error: ")
     assert page.get_by_role("alert").is_visible()
     page.click("[role=alert] a")
-    assert page.url.endswith("#records")
+    expect(page).to_have_url(re.compile("#records$"))
     assert page.locator("input[type=checkbox]:checked").count() == 1  # to stay, which is no record
 
 
 def test_parts_are_chosen_and_all_else_is_kept(tab: OpenTab, place: Hospital) -> None:
     opened = to_the_decision(tab, place)
     page = opened.page
-    page.click("text=Untick all")
+    untick_all(page)
     page.check("[id='t.Observation']")
     page.check("[id='p.Observation.laboratory']")
     opened.keep("parts")
     page.click("button[value=allow]")
+    lands(page, f"{place.app}/cb?code=")
     answer = place.callbacks[-1]
     tokens = done(
         place.counter.desk.exchange(answer["code"], client_id="diary", redirect_uri=f"{place.app}/cb")
@@ -137,7 +149,7 @@ def test_it_is_done_by_keyboard(tab: OpenTab, place: Hospital) -> None:
     page.focus("#until")
     with page.expect_navigation():  # sends nothing off: the page comes again, as it was filled in
         page.keyboard.press("Enter")
-    assert page.url.startswith(f"{place.gateway}/auth/approve")
+    lands(page, f"{place.gateway}/auth/approve")
     assert not page.is_checked("[id='t.Patient']")
     assert page.is_checked("[id='t.Condition']")
     page.focus("button[value=allow]")
@@ -147,7 +159,7 @@ def test_it_is_done_by_keyboard(tab: OpenTab, place: Hospital) -> None:
     page.keyboard.press("Shift+Tab")
     with page.expect_navigation():
         page.keyboard.press("Enter")
-    assert page.url.startswith(f"{place.app}/cb?code=")
+    lands(page, f"{place.app}/cb?code=")
 
 
 def test_allowing_and_denying_have_the_same_weight(tab: OpenTab, place: Hospital) -> None:

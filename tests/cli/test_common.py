@@ -29,7 +29,7 @@ THAT_DO_SOMETHING = [name for name, each in EVERY.items() if not isinstance(each
 def test_the_commands() -> None:
     assert {" ".join(name) for name in EVERY if name} == {
         "demo", "serve", "check-config", "token", "bench",
-        "keys", "keys init", "keys show",
+        "keys", "keys init", "keys show", "keys rotate", "keys retire",
         "consent", "consent grant", "consent change", "consent revoke", "consent show",
         "client", "client add", "client show", "client list", "client change", "client secret",
         "client disable", "client enable", "client remove",

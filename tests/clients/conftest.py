@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import browser, tab
 from tests.browser.sites import aside
 from tests.cli.support import Place, command, place
 from tests.clients.javascript import fhir_kit_client, fhirclient_js
+from tests.clients.person import LOGIN, PASSWORD
 from tests.clients.python import fhirclient, fhirpy, fhirpy_async
 from tests.clients.reading import Connect
 from tests.upstreams.base import Missing, Upstream
 from tests.upstreams.sandbox import sandbox
+
+__all__ = ["browser", "tab"]  # fixtures of the other folder, for its pages
 
 PEOPLE = Path(__file__).parents[2] / "fixtures/people"
 CLIENTS: dict[str, Callable[[], AbstractContextManager[Connect]]] = {
@@ -30,21 +34,26 @@ CLIENTS: dict[str, Callable[[], AbstractContextManager[Connect]]] = {
 
 @dataclass(frozen=True)
 class Serving:
-    """A gateway that runs. `base` is its FHIR base, without closing slash; the other calls are commands."""
+    """A gateway that runs. `root` is its address, `base` its FHIR base, both without closing slash; the calls
+    are commands."""
 
     base: str
     place: Place
 
+    @property
+    def root(self) -> str:
+        return self.base.removesuffix("/fhir")
+
     def permit(self) -> str:
         """Grants app-1 all that pat-a has, and gives the id of the consent."""
-        granted = self._command(
+        granted = self.command(
             "consent", "grant", "--json", "--patient", "pat-a", "--grantee", "client:app-1",
             "--scope", "patient/*.rs", "--purpose", "TREAT",
         )  # fmt: skip
         return str(json.loads(granted)["id"])
 
     def token(self, consent: str) -> str:
-        token = self._command(
+        token = self.command(
             "token",
             "--client",
             "app-1",
@@ -58,9 +67,10 @@ class Serving:
         return token.strip()
 
     def revoke(self, consent: str) -> None:
-        self._command("consent", "revoke", consent)
+        self.command("consent", "revoke", consent)
 
-    def _command(self, *arguments: str) -> str:
+    def command(self, *arguments: str) -> str:
+        """What it prints."""
         return aside(self.place.good, *arguments)
 
 
@@ -77,8 +87,8 @@ def records() -> Iterator[Upstream]:
 def serving(records: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """In front of it, a gateway where what is labelled HIV is denied; its ledger verifies at the end."""
     made = place(tmp_path_factory.mktemp("clients"), records.base_url)
-    made.good("keys", "init")
-    made.good("consent", "grant", "--patient", "pat-a", "--deny", "--label", "HIV")
+    aside(made.good, "keys", "init")
+    aside(made.good, "consent", "grant", "--patient", "pat-a", "--deny", "--label", "HIV")
     with command("serve", "--config", str(made.config)) as served:
         assert served.url == f"http://127.0.0.1:{made.port}"
         yield Serving(f"{served.url}/fhir", made)
@@ -94,3 +104,17 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
             yield stack.enter_context(CLIENTS[request.param]())
         except Missing as missing:
             pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def gateway(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its address, where a person has an account of their own, and somebody to act for."""
+    password = tmp_path_factory.mktemp("person") / "password"
+    password.write_text(PASSWORD)
+    serving.command(
+        "user", "add", LOGIN, "--name", "Anna Ek", "--user", "Patient/pat-a", "--password-file", str(password)
+    )
+    serving.command(
+        "user", "allow", LOGIN, "--patient", "pat-b", "--relationship", "MTH", "--until", "2036-01-01"
+    )
+    return serving.root

@@ -52,6 +52,13 @@ def fhirclient_js() -> Iterator[Connect]:
         raise Missing(str(missing)) from missing
 
 
+def discovered(base: str) -> dict[str, Any]:
+    """What fhir-kit-client finds of a FHIR base without a token: {auth, statement}. Raises Missing."""
+    packages.folder()
+    found: dict[str, Any] = _kit(base=base, discover=True)
+    return found
+
+
 class _FhirKitClient:
     def __init__(self, base: str, token: str) -> None:
         self._base, self._token = base, token
@@ -65,12 +72,7 @@ class _FhirKitClient:
         return found
 
     def _done(self, **what: object) -> Any:
-        told = json.dumps({"base": self._base, "token": self._token, **what})
-        process = subprocess.run(
-            ["node", "kit.mjs"],
-            cwd=packages.HERE, input=told, stdout=subprocess.PIPE, text=True, timeout=60, check=True,
-        )  # fmt: skip
-        return _found(json.loads(process.stdout))
+        return _kit(base=self._base, token=self._token, **what)
 
 
 class _FhirclientJs:
@@ -86,10 +88,19 @@ class _FhirclientJs:
         return found
 
     def _done(self, address: str, options: dict[str, object]) -> Any:
-        return _found(self._page.evaluate(_REQUEST, [self._base, self._token, address, options]))
+        return found(self._page.evaluate(_REQUEST, [self._base, self._token, address, options]))
 
 
-def _found(answer: dict[str, Any]) -> Any:
+def _kit(**told: object) -> Any:
+    process = subprocess.run(
+        ["node", "kit.mjs"],
+        cwd=packages.HERE, input=json.dumps(told), stdout=subprocess.PIPE, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return found(json.loads(process.stdout))
+
+
+def found(answer: dict[str, Any]) -> Any:
+    """What is in an answer of theirs: {found}, or {refused}. Raises Refused."""
     if "refused" in answer:
         raise Refused(answer["refused"])
     return answer["found"]

@@ -28,8 +28,9 @@ def fhirclient() -> Iterator[Connect]:
         def connect(base: str, token: str) -> Client:
             server = FHIRClient(settings={"app_id": "app-1", "api_base": base}).server
             stack.callback(server.session.close)
-            assert server.prepare()  # it reads the CapabilityStatement
-            server.session.headers["Authorization"] = f"Bearer {token}"
+            assert not server.prepare()  # it has read where people are asked, and wants a token
+            server.auth.access_token = token
+            assert server.ready
             return _Fhirclient(server)
 
         yield connect

@@ -59,7 +59,7 @@ ALGORITHMS = (
 )
 RESERVED = (
     "choose another path: the gateway itself answers below "
-    "/auth, /ledger, /console, /admin, /healthz, /readyz, /metrics"
+    "/.well-known, /auth, /ledger, /console, /admin, /healthz, /readyz, /metrics"
 )
 BAD_VALUES = [
     ("server", "host", '""', HOST),

@@ -98,7 +98,13 @@ def test_relative_paths_count_from_the_file_even_when_it_is_named_relatively(
 
 def test_defaults_pass_their_own_checks(tmp_path: Path) -> None:
     """Each default written out gives the same settings as leaving it out."""
-    tables = {"server": SERVER, "ledger": LEDGER, "upstreams": UPSTREAM, "issuers": ISSUER}
+    tables = {
+        "server": SERVER,
+        "ledger": LEDGER,
+        "upstreams": UPSTREAM,
+        "issuers": ISSUER,
+        "auth": "[auth]\n",
+    }
     plain = read(tmp_path, "".join(tables.values()))
     for section in SECTIONS:
         rows = SETTINGS[section].items()
@@ -107,6 +113,28 @@ def test_defaults_pass_their_own_checks(tmp_path: Path) -> None:
         ]
         tables[section] += "\n".join([*defaults, ""])
     assert read(tmp_path, "".join(tables.values())) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ("closed", None)),
+        ('[auth]\nregistration = "open"\n', ("open", None)),
+        ('[auth]\nregistration = "token"\nregistration_token = "t0ken"\n', ("token", Secret("t0ken"))),
+    ],
+    ids=["unsaid", "open", "token"],
+)
+def test_who_may_register(tmp_path: Path, text: str, expected: tuple[str, Secret | None]) -> None:
+    auth = read(tmp_path, LEAST + text).auth
+    assert (auth.registration, auth.registration_token) == expected
+    assert "t0ken" not in repr(auth)
+
+
+def test_the_registration_token_may_come_by_environment(tmp_path: Path) -> None:
+    path = tmp_path / "consentry.toml"
+    path.write_text(LEAST + '[auth]\nregistration = "token"\n')
+    settings = load(path, {"CONSENTRY_AUTH__REGISTRATION_TOKEN": "t0ken"})
+    assert settings.auth.registration_token == Secret("t0ken")
 
 
 SEVERAL = (
@@ -150,7 +178,8 @@ WHOLE_FILES = {
     ),
     "unknown_key_without_a_section": (
         "port = 1\n" + LEAST,
-        "consentry.toml:1: port: there is no such section; known are server, ledger, upstreams, issuers",
+        "consentry.toml:1: port: there is no such section; "
+        "known are server, ledger, auth, upstreams, issuers",
     ),
     "list_written_as_a_table": (
         SERVER + LEDGER + UPSTREAM.replace("[[", "[").replace("]]", "]"),
@@ -179,6 +208,14 @@ WHOLE_FILES = {
         + UPSTREAM.replace('"main"', '"b"').replace('"/fhir"', '"/b"')
         + ISSUER.replace("8080/fhir", "8080/c"),
         f"consentry.toml:18: issuers[0].audience: {SEVERAL}",
+    ),
+    "registration_by_a_token_that_is_not_there": (
+        LEAST + '[auth]\nregistration = "token"\n',
+        "consentry.toml:10: auth.registration_token: set it: clients register with it",
+    ),
+    "registration_in_another_way": (
+        LEAST + '[auth]\nregistration = "Open"\n',
+        "consentry.toml:11: auth.registration: write one of closed, token, open",
     ),
     "values_in_an_inline_table": (
         'server = { public_url = "http://h", port = 0 }\n' + LEDGER + UPSTREAM,

@@ -45,6 +45,15 @@ def house() -> House:
     return House()
 
 
+@pytest.mark.parametrize("by", [None, "Patient/p1"], ids=["the operator", "a person"])
+async def test_entries_name_who_acts(house: House, by: str | None) -> None:
+    who = {} if by is None else {"by": by}
+    consent = await house.service.grant(PERMIT, **who)
+    await house.service.change(consent.id, replace(PERMIT, purposes=("TREAT",)), **who)
+    await house.service.revoke(consent.id, "patient-request", **who)
+    assert [entry.facts["act"] for entry in house.ledger.entries] == [by or "operator"] * 3
+
+
 async def test_grant_change_revoke(house: House) -> None:
     granted = await house.service.grant(PERMIT)
     assert granted == ConsentRef("c1", 0, b64url(house.ledger.entries[0].leaf_hash))

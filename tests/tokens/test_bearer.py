@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Unauthenticated
-from gateway.tokens.bearer import bearer_of
+from gateway.tokens.bearer import Presented, bearer_of, presented
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,17 @@ from gateway.tokens.bearer import bearer_of
 )
 def test_bearer_token_is_read(value: bytes, token: str) -> None:
     assert bearer_of([value]) == token
+    assert presented([value]) == Presented(token, with_proof=False)
+
+
+@pytest.mark.parametrize("value", [b"DPoP abc", b"dpop abc", b"DPOP abc"])
+def test_a_token_with_a_proof_says_so(value: bytes) -> None:
+    assert presented([value]) == Presented("abc", with_proof=True)
 
 
 def test_no_header_asks_for_a_token_without_an_error_code() -> None:
     with pytest.raises(Unauthenticated) as caught:
-        bearer_of([])
+        presented([])
     assert caught.value.oauth_error is None
 
 
@@ -53,10 +59,34 @@ def test_no_header_asks_for_a_token_without_an_error_code() -> None:
         [b"Bearer a\x00b"],
         [b"abc.def.ghi"],
         [b"Bearerabc"],
+        [b"DPoP abc", b"DPoP abc"],
+        [b"Bearer abc", b"DPoP abc"],
     ],
     ids=repr,
 )
 def test_anything_else_is_refused(values: list[bytes]) -> None:
     with pytest.raises(Unauthenticated) as caught:
         bearer_of(values)
+    assert caught.value.oauth_error == "invalid_token"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [b"DPoP abc", b"DPoP abc"],
+        [b"Bearer abc", b"DPoP abc"],
+        [b"DPoP"],
+        [b"DPoP "],
+        [b"DPoP  abc"],
+        [b"DPoP abc def"],
+        [b"DPoPabc"],
+        [b"DPoP Bearer abc"],
+        [b"Bearer DPoP abc"],
+        [b"D\xc3\xb6PoP abc"],
+    ],
+    ids=repr,
+)
+def test_nor_is_anything_else_a_token_with_a_proof(values: list[bytes]) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        presented(values)
     assert caught.value.oauth_error == "invalid_token"

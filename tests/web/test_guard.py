@@ -34,13 +34,22 @@ def test_what_passes() -> None:
             (b"accept", b"c/d"),
             (b"x-forwarded-host", b"evil"),
             (b"authorization", b"Bearer x"),
+            (b"dpop", b"proof"),
             query=b"a=1",
         ),
         HOSTS,
     )
     assert found.headers == {"accept": "a/b, c/d"}
     assert found.authorization == [b"Bearer x"]
+    assert found.proof == b"proof"
     assert "Bearer" not in repr(found)
+    assert "proof'" not in repr(found)
+
+
+def test_several_proofs_are_one_list_which_is_none() -> None:
+    assert guard(scope(HOST, (b"dpop", b"a.b.c"), (b"dpop", b"d.e.f")), HOSTS).proof == b"a.b.c, d.e.f"
+    assert guard(scope(HOST, (b"dpop", b"")), HOSTS).proof == b""
+    assert guard(scope(HOST), HOSTS).proof is None
 
 
 @pytest.mark.parametrize("version", ["0.9", "1.2", "2", "3"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway import errors
+from gateway.core.smart import dpop
 from gateway.web.render import LARGEST_INLINE, SMALLEST_GZIP, error_headers, outcome, respond
 
 
@@ -16,6 +17,7 @@ def all_errors(base: type[errors.ConsentryError]) -> list[type[errors.ConsentryE
     return [base, *(found for sub in base.__subclasses__() for found in all_errors(sub))]
 
 
+ALGORITHMS = " ".join(dpop.ALGORITHMS).encode()
 # An OAuth error is answered in its own form (RFC 6749 section 5.2), never on a FHIR address.
 OUTCOMES = [kind for kind in all_errors(errors.ConsentryError) if kind is not errors.OAuthError]
 
@@ -34,6 +36,10 @@ def test_every_error_is_an_outcome(kind: type[errors.ConsentryError]) -> None:
     [
         (errors.Unauthenticated("x", None), [(b"www-authenticate", b"Bearer")]),
         (errors.Unauthenticated("x"), [(b"www-authenticate", b'Bearer error="invalid_token"')]),
+        (
+            errors.Unauthenticated("x", "invalid_dpop_proof", "DPoP"),
+            [(b"www-authenticate", b'DPoP error="invalid_dpop_proof", algs="%b"' % ALGORITHMS)],
+        ),
         (errors.Forbidden("x"), [(b"www-authenticate", b'Bearer error="insufficient_scope"')]),
         (errors.MethodNotAllowed("x"), [(b"allow", b"GET, HEAD, POST, OPTIONS")]),
         (errors.NotFound(), []),

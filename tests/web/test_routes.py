@@ -26,7 +26,10 @@ HOST = b"gw.example"
 async def answered(path: bytes, kind: str = "http", host: bytes = HOST) -> list[str]:
     said: list[str] = []
     dispatcher = Dispatcher(
-        {"/fhir": Named("fhir", said), "/fhir/r5": Named("r5", said)}, Named("rest", said), {HOST}
+        {"/fhir": Named("fhir", said), "/r5": Named("r5", said)},
+        Named("rest", said),
+        {HOST},
+        ["/fhir/.well-known/smart-configuration", "/r5/.well-known/smart-configuration"],
     )
 
     async def send(message: Any) -> None:
@@ -55,6 +58,14 @@ async def answered(path: bytes, kind: str = "http", host: bytes = HOST) -> list[
         (b"/%66hir/Patient/x", "404"),
         (b"/ledger/%2e%2e/fhir", "404"),
         (b"*", "400"),
+        (b"/r5", "r5"),
+        (b"/fhir/.well-known/smart-configuration", "rest"),
+        (b"/r5/.well-known/smart-configuration", "rest"),
+        (b"/fhir/.well-known/smart-configuration/", "fhir"),
+        (b"/fhir/.well-known/smart-configuratio", "fhir"),
+        (b"/fhir/.well-known/", "fhir"),
+        (b"/fhir/.well-known/smart%2Dconfiguration", "fhir"),
+        (b"/fhir/.Well-Known/smart-configuration", "fhir"),
     ],
 )
 async def test_dispatch(path: bytes, who: str) -> None:
@@ -62,7 +73,8 @@ async def test_dispatch(path: bytes, who: str) -> None:
 
 
 async def test_what_is_beside_fhir_is_for_our_hosts_too() -> None:
-    assert await answered(b"/ledger/checkpoint", host=b"evil.example") == ["421"]
+    for path in (b"/ledger/checkpoint", b"/fhir/.well-known/smart-configuration"):
+        assert await answered(path, host=b"evil.example") == ["421"]
 
 
 async def test_the_lifespan_is_the_rests() -> None:

@@ -8,13 +8,14 @@ once whichever process is asked.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Session, SQLModel, create_engine
 
@@ -30,6 +31,7 @@ _PRAGMAS = (
     "secure_delete=ON",
     "foreign_keys=ON",
 )
+_TRIES, _PAUSE_S = 100, 0.02
 
 
 class Database:
@@ -42,11 +44,7 @@ class Database:
         try:
             path.touch(mode=0o600, exist_ok=True)
             self._engine = _engine(path)
-            with self._engine.begin() as connection:  # by several processes at once, perhaps
-                for table in (SQLModel.metadata.tables[str(kind.__tablename__)] for kind in tables):
-                    connection.execute(CreateTable(table, if_not_exists=True))
-                    for index in table.indexes:
-                        connection.execute(CreateIndex(index, if_not_exists=True))
+            _patiently(lambda: _make(self._engine, tables))
         except (SQLAlchemyError, OSError) as failed:
             raise StateUnavailable from failed
 
@@ -74,6 +72,27 @@ class Database:
 def digest_of(secret: str) -> bytes:
     """How a secret that we made (256 random bits) is kept and found: its SHA-256, 32 bytes."""
     return sha256(secret.encode())
+
+
+def _make(engine: Engine, tables: Sequence[type[SQLModel]]) -> None:
+    with engine.begin() as connection:
+        for table in (SQLModel.metadata.tables[str(kind.__tablename__)] for kind in tables):
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def _patiently(work: Callable[[], None]) -> None:
+    """Again, for a while, if the file is busy: SQLite does not wait where one that several processes open at
+    the same time is put into WAL mode."""
+    for _ in range(_TRIES):
+        try:
+            return work()
+        except OperationalError as busy:
+            if "locked" not in str(busy.orig):
+                raise
+        time.sleep(_PAUSE_S)
+    work()
 
 
 def _engine(path: Path) -> Engine:

@@ -41,6 +41,8 @@ class Grant(SQLModel, table=True):
     context: str
     online: str | None = None
     """The session that an `online_access` grant lasts as long as."""
+    jkt: str | None = None
+    """The thumbprint of the key whose holder alone may refresh (RFC 9449 section 5)."""
     created_s: int
     until_s: int
     ended_s: int | None = None

@@ -71,6 +71,8 @@ ROLE = Allowed("role", kinds.name)
 ORGANIZATION = Allowed("organization", kinds.organization)
 CONSENT = Allowed("consent", kinds.consents)
 TOKEN_ENTRY = Allowed("token_entry", kinds.ledger_entry)  # of its issue; believed of our own issuer alone
+# The key that its sender must prove to hold (RFC 7800, RFC 9449 section 6.1)
+CNF = Allowed("cnf", kinds.thumbprint)
 
 # Known names that change nothing about what is released; their kind is checked all the same.
 WITHOUT_EFFECT: tuple[Allowed[object], ...] = (
@@ -92,9 +94,8 @@ REFUSED: tuple[Allowed[object], ...] = (
     Allowed("at_hash", kinds.refused),
     Allowed("c_hash", kinds.refused),
     Allowed("events", kinds.refused),
-    # Limits that are not enforced here are not passed over: sender constraint (RFC 7800),
-    # delegation (RFC 8693), rich authorization (RFC 9396).
-    Allowed("cnf", kinds.refused),
+    # Limits that are not enforced here are not passed over: delegation (RFC 8693), rich authorization
+    # (RFC 9396).
     Allowed("act", kinds.refused),
     Allowed("authorization_details", kinds.refused),
 )
@@ -110,6 +111,7 @@ USED: tuple[Allowed[object], ...] = (
     ORGANIZATION,
     CONSENT,
     TOKEN_ENTRY,
+    CNF,
 )
 ALLOWED = USED + WITHOUT_EFFECT + REFUSED
 CLAIMS = frozenset(row.name for row in NEEDED) | frozenset(row.name for row in ALLOWED)
@@ -152,6 +154,7 @@ def read_claims(
         consents=_consents(claims, rule),
         issued=_as_issued(claims, rule),
         digest=digest,
+        key=CNF.read(claims),
     )
 
 

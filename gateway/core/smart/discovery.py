@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from gateway.core.smart import dpop
 from gateway.core.smart.assertion import ALGORITHMS
 from gateway.core.smart.client import AuthMethod, GrantType
 from gateway.core.smart.pkce import METHOD
@@ -179,5 +180,6 @@ def _methods(server: Server) -> Document:
         "code_challenge_methods_supported": [METHOD],
         "token_endpoint_auth_methods_supported": [name for name in server.auth_methods if name != "none"],
         **({"token_endpoint_auth_signing_alg_values_supported": algorithms} if algorithms else {}),
+        "dpop_signing_alg_values_supported": [*dpop.ALGORITHMS],  # RFC 9449 section 5.1
         "scopes_supported": [*server.scopes],
     }

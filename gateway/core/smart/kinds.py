@@ -126,6 +126,15 @@ def ledger_entry(value: object) -> tuple[int, str]:
     return index, digest
 
 
+def thumbprint(value: object) -> str:
+    """The key of a confirmation (RFC 7800), by its thumbprint and in no other way: `{"jkt": ...}`. A second
+    member would be a limit that is not enforced."""
+    digest = value["jkt"] if isinstance(value, dict) and value.keys() == {"jkt"} else None
+    if not isinstance(digest, str) or _HASH.fullmatch(digest) is None:
+        raise Wrong("is not the thumbprint of one key (jkt)")
+    return digest
+
+
 def refused(_: object) -> NoReturn:
     raise Wrong("is not accepted in an access token")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.smart import dpop
 from gateway.core.smart.discovery import (
     CAPABILITIES,
     ENDPOINTS,
@@ -134,6 +135,7 @@ def test_the_full_document() -> None:
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+        "dpop_signing_alg_values_supported": [*dpop.ALGORITHMS],
         "scopes_supported": [*FULL.scopes],
         "capabilities": [name for name, _ in CAPABILITIES],
     }
@@ -148,6 +150,7 @@ def test_the_least_document() -> None:
         "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "dpop_signing_alg_values_supported": [*dpop.ALGORITHMS],
         "scopes_supported": ["patient/*.rs"],
         "capabilities": [
             "launch-standalone",
