@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -53,6 +52,9 @@ class Pages:
     """The templates, and the static files, whose addresses change with their bytes."""
 
     def __init__(self) -> None:
+        # Here, so that commands, which show no page, do not wait for it.
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
         files = {name: (_HERE / "static" / name).read_bytes() for name in _MEDIA_TYPES}
         self._static = {_hashed(name, data): (data, _MEDIA_TYPES[name]) for name, data in files.items()}
         addresses = {name: f"/auth/static/{_hashed(name, data)}" for name, data in files.items()}

@@ -161,9 +161,20 @@ class Desk:
     async def may_act(self, patient: str = "pat-a", until_s: int | None = None) -> str:
         """Records that person-1, whom it makes, may act for a patient; the id of the authority."""
         now_s, name = self.now_s, secrets.token_hex(8)
-        person = {"id": "person-1", "login": "anna", "name": "Anna Ek", "password": "", "created_s": now_s}
+        person: dict[str, Any] = {
+            "id": "person-1",
+            "login": "anna",
+            "name": "Anna Ek",
+            "password": "",
+            "created_s": now_s,
+        }
         until_s = now_s + 86_400 if until_s is None else until_s
-        made = {"patient": patient, "relationship": "MTH", "until_s": until_s, "recorded_by": "operator"}
+        made: dict[str, Any] = {
+            "patient": patient,
+            "relationship": "MTH",
+            "until_s": until_s,
+            "recorded_by": "operator",
+        }
 
         def work(session: Any) -> None:
             session.merge(Account(**person))

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gateway import app
+from gateway.auth.server import scopes_served
 from gateway.config import Auth, Secret, Settings, Upstream
 from tests.support.house import PUBLIC, prepare
 
@@ -96,7 +97,7 @@ async def test_each_base_has_its_own(tmp_path: Path) -> None:
 
 
 async def test_without_its_key_there_is_no_sign_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "scopes_served", lambda *, sign_on: SCOPES(sign_on=False))
+    monkeypatch.setattr(app, "scopes_served", lambda *, sign_on: scopes_served(sign_on=False))
     async with served(tmp_path) as client:
         smart = await get(client, f"/fhir{SMART}")
         assert (await client.get(OPENID)).status_code == 404
@@ -105,9 +106,6 @@ async def test_without_its_key_there_is_no_sign_on(tmp_path: Path, monkeypatch: 
     assert "sso-openid-connect" not in smart["capabilities"]
     assert not {"openid", "fhirUser"} & set(smart["scopes_supported"])
     assert oauth["issuer"] == PUBLIC
-
-
-SCOPES = app.scopes_served
 
 
 @pytest.mark.parametrize(

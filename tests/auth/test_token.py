@@ -127,7 +127,7 @@ async def test_without_the_ledger_nothing_is_issued(desk: Desk) -> None:
 async def test_a_code_becomes_tokens_with_their_launch_context(desk: Desk) -> None:
     consent = await desk.permit()
     await desk.may_act("pat-a")
-    who = {"user": "Practitioner/prac-1", "role": "physician", "organization": "org-1"}
+    who: dict[str, Any] = {"user": "Practitioner/prac-1", "role": "physician", "organization": "org-1"}
     code = await desk.approve(consent=consent.id, **who)
     response = await desk.exchange(code)
     answer = response.json()

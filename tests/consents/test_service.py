@@ -47,7 +47,7 @@ def house() -> House:
 
 @pytest.mark.parametrize("by", [None, "Patient/p1"], ids=["the operator", "a person"])
 async def test_entries_name_who_acts(house: House, by: str | None) -> None:
-    who = {} if by is None else {"by": by}
+    who: dict[str, Any] = {} if by is None else {"by": by}
     consent = await house.service.grant(PERMIT, **who)
     await house.service.change(consent.id, replace(PERMIT, purposes=("TREAT",)), **who)
     await house.service.revoke(consent.id, "patient-request", **who)

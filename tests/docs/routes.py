@@ -20,7 +20,7 @@ URL = "https://gw.example"
 
 
 def addresses() -> list[str]:
-    """Every path that is served beside the FHIR ones, with its parameters, once; digests of content are cut."""
+    """Every path that is served beside the FHIR ones, with its parameters, once; digests are cut."""
     nothing = cast("Any", SimpleNamespace())
     routes = [
         Mount("/ledger", routes=ledger_routes(nothing)),
