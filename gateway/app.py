@@ -1,17 +1,16 @@
 """The composition root: settings become a running gateway. The only module that knows every part.
 
-`open_house` opens what commands and server share: keys, vault, ledger, consents. `application` puts the
-web in front of it. The process clock and all randomness enter here and nowhere else.
+`application` puts the web, the walk and the authorization server in front of an open house. All other
+randomness enters here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
@@ -32,41 +31,23 @@ from gateway.auth.store.database import Database
 from gateway.config import Issuer as IssuerSettings
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings
-from gateway.consents.entries import ERASE, FOLLOWED, Erased, Erasure
-from gateway.consents.follow import Followed, Follower
-from gateway.consents.registry import Registry
-from gateway.consents.scope import scope_parser
-from gateway.consents.service import ConsentService
-from gateway.core.canon import Json, b64url
-from gateway.core.consent.document import ParseScope
+from gateway.core.canon import b64url
 from gateway.core.decide import House
 from gateway.core.fhir import match
 from gateway.core.fhir.addresses import Bases
-from gateway.core.fhir.catalogue import VERSIONS, Catalogue, Release
+from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.facts import Inspector
-from gateway.core.record import Draft
 from gateway.core.smart.discovery import capability_security
 from gateway.core.smart.issuers import IssuerRule
 from gateway.core.smart.scopes import Evaluable
 from gateway.core.tlog.disclosure import derive_keys
-from gateway.core.tlog.tree import leaf_hash
-from gateway.core.values import Term
 from gateway.entropy import random_bytes
-from gateway.errors import ConfigError, Gone, LedgerUnavailable, VerificationFailed
-from gateway.ledger.keys import KeyRing, load_keys
-from gateway.ledger.ledger import Ledger
-from gateway.ledger.reading import Receipt
-from gateway.ledger.recorder import LedgerReader, Recorder
-from gateway.ledger.remote import RemoteLedger, open_or_connect
-from gateway.ledger.server import LedgerServer
-from gateway.ledger.store import StoredEntry
+from gateway.house import OpenHouse, auth_database_of, catalogue_of, new_id, now_ms
 from gateway.ledger.token_key_files import TokenKeyFiles
-from gateway.ledger.token_keys import ISSUER, OPENID
-from gateway.ledger.vault import Vault
+from gateway.ledger.token_keys import OPENID
 from gateway.pipeline import Ports
 from gateway.tokens.fetch import HttpxFetch
 from gateway.tokens.keysets import FileKeys, Keys, RemoteKeys
-from gateway.tokens.mint import Minter
 from gateway.tokens.own import OwnKeys
 from gateway.tokens.pages import PageSealer
 from gateway.tokens.used_proofs import UsedProofs
@@ -80,153 +61,7 @@ from gateway.web.ledger import ledger_routes
 from gateway.web.metrics import Metrics
 from gateway.web.routes import Dispatcher
 
-REQUEST_ID_BYTES = 12
 SECRET_BYTES = 32
-
-
-def now_ms() -> int:
-    """Milliseconds since the epoch: the one clock."""
-    return time.time_ns() // 1_000_000
-
-
-def new_id() -> str:
-    return random_bytes(REQUEST_ID_BYTES).hex()
-
-
-# --- What commands and server share ----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class OpenHouse:
-    """Keys, ledger and consents of one gateway, open for use. `policy` is the digest of its mappings."""
-
-    settings: Settings
-    keys: KeyRing
-    ledger: Ledger | RemoteLedger
-    recorder: Recorder
-    reader: LedgerReader
-    consents: Follower
-    service: ConsentService
-    minter: Minter
-    policy: str
-
-    async def record(self, drafts: Sequence[Draft]) -> list[Receipt]:
-        """Seals and appends; durable when it returns."""
-        at_ms = now_ms()
-        sealed = [
-            self.recorder.seal(draft.kind, draft.facts, draft.patient, at_ms, draft.attachments)
-            for draft in drafts
-        ]
-        return await self.ledger.append(sealed)
-
-
-@asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[OpenHouse]:
-    """Opens the ledger: as its writer, with a socket for other processes, or through the writer there is.
-
-    What it gives belongs to the running event loop.
-
-    Raises:
-        ConfigError: keys or ledger are missing, or are another ledger's.
-        VerificationFailed: the ledger is not what its last published head says, or a consent in it cannot
-            be opened.
-    """
-    keys = load_keys(settings.ledger.keys)
-    if keys.origin != settings.ledger.origin:
-        raise ConfigError(
-            f"The keys are those of the ledger {keys.origin!r}, not of {settings.ledger.origin!r}: "
-            "correct `origin`, or point `keys` to its own folder."
-        )
-    async with AsyncExitStack() as stack:
-        vault = Vault(settings.ledger.store.with_name("vault.db"), keys.kek)
-        stack.callback(vault.close)
-        ledger = await open_or_connect(settings.ledger.store, keys, now_ms)
-        stack.callback(ledger.close)
-        if isinstance(ledger, Ledger):
-            server = LedgerServer(ledger, settings.ledger.store)
-            await server.start()
-            stack.push_async_callback(server.close)
-        house = _house(settings, keys, vault, ledger)
-        _follow_all(house.consents)
-        yield house
-
-
-def _follow_all(consents: Follower) -> None:
-    """A gateway that cannot follow the consents could answer nothing but 503, so it does not start."""
-    try:
-        consents.at_head()
-    except LedgerUnavailable as error:
-        if not isinstance(error.__cause__, VerificationFailed):
-            raise
-        raise VerificationFailed(
-            f"{error.__cause__.text}, so no consent can be relied on; restore the ledger and its vault from "
-            "copies that verify (`consentry ledger verify`)."
-        ) from error
-
-
-def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | RemoteLedger) -> OpenHouse:
-    registry = Registry(_any_scope())
-    reader, recorder = LedgerReader(ledger.reader, vault), Recorder(vault, keys.gateway)
-
-    def entries(after: int) -> Iterator[Followed]:
-        return (_followed(stored, reader) for stored in ledger.entries_of(FOLLOWED, after))
-
-    async def record(
-        kind: str, facts: Mapping[str, Json], patient: str, attachments: Mapping[str, str]
-    ) -> Receipt:
-        common = {"pat": f"Patient/{patient}", "rid": new_id(), "act": "operator", "pol": mapping.digest()}
-        entry = recorder.seal(kind, {**common, **facts}, patient, now_ms(), attachments)
-        [receipt] = await ledger.append([entry])
-        return receipt
-
-    return OpenHouse(
-        settings,
-        keys,
-        ledger,
-        recorder,
-        reader,
-        Follower(registry, ledger.consent_mark, entries),
-        ConsentService(registry, record, new_id, lambda: now_ms() // 1000, _served_scope(settings)),
-        Minter(OwnKeys(TokenKeyFiles(keys.folder, ISSUER)), settings.issuer),
-        mapping.digest(),
-    )
-
-
-def _followed(stored: StoredEntry, reader: LedgerReader) -> Followed:
-    if stored.kind == ERASE:
-        return Erasure(stored.index)
-    try:
-        return reader.open(stored)
-    except Gone:
-        return Erased(stored.index, leaf_hash(stored.leaf))
-
-
-def _any_scope() -> ParseScope:
-    """Reads the scopes of consents that are in the ledger, whatever is served today: what mappings and
-    upstreams no longer know stays readable, and is decided with the rest."""
-    types = (mapping.load_catalogue(release).types for release in VERSIONS)
-    return scope_parser(frozenset().union(*types), lambda _kind, _term: True)
-
-
-def _served_scope(settings: Settings) -> ParseScope:
-    """Reads the scopes of a new consent: one that every upstream with its type can decide."""
-    served = [_catalogue(upstream) for upstream in settings.upstreams]
-
-    def evaluable(kind: str, term: Term) -> bool:
-        return all(match.evaluable(known, kind, term) for known in served if kind in ("*", *known.types))
-
-    return scope_parser(frozenset().union(*(known.types for known in served)), evaluable)
-
-
-def _catalogue(upstream: UpstreamSettings) -> Catalogue:
-    return mapping.load_catalogue(cast("Release", upstream.fhir_version))
-
-
-def _evaluable(catalogue: Catalogue) -> Evaluable:
-    return lambda kind, term: match.evaluable(catalogue, kind, term)
-
-
-# --- The server ------------------------------------------------------------------------------------
 
 
 def application(house: OpenHouse) -> ASGIApp:
@@ -273,11 +108,6 @@ def application(house: OpenHouse) -> ASGIApp:
     return Dispatcher(fhir, rest, hosts, [well_known_of(base) for base in auth.servers])
 
 
-def auth_database_of(settings: Settings) -> Path:
-    """Where the authorization server keeps its clients, people and grants: beside the ledger."""
-    return settings.ledger.store.with_name("auth.db")
-
-
 def _authorization_server(
     house: OpenHouse, database: Database, fetch: HttpxFetch, used_proofs: UsedProofs
 ) -> AuthorizationServer:
@@ -290,7 +120,7 @@ def _authorization_server(
     verifiers: dict[str, Verifier] = {}
     bases: dict[str, Base] = {}
     for upstream in settings.upstreams:
-        catalogue, url = _catalogue(upstream), settings.audience(upstream)
+        catalogue, url = catalogue_of(upstream), settings.audience(upstream)
         types, evaluable = frozenset(catalogue.types), _evaluable(catalogue)
         bases[url] = Base(url, catalogue.release, types, evaluable, scopes)
         verifiers[url] = Verifier([_own_issuer(house, url)], types=types, evaluable=evaluable)
@@ -345,7 +175,7 @@ def ports_of(
     security: Mapping[str, object],
 ) -> Ports:
     """What the walk to one upstream stands on. `security` is that part of its CapabilityStatement."""
-    catalogue = _catalogue(upstream)
+    catalogue = catalogue_of(upstream)
     public = house.settings.audience(upstream)
     bases = Bases(public, upstream.base_url)
     statement = capability_statement(catalogue, public, _today(), security)
@@ -411,3 +241,7 @@ def _hosts(settings: Settings) -> frozenset[bytes]:
 
 def _today() -> str:
     return datetime.fromtimestamp(now_ms() // 1000, UTC).date().isoformat()
+
+
+def _evaluable(catalogue: Catalogue) -> Evaluable:
+    return lambda kind, term: match.evaluable(catalogue, kind, term)

@@ -17,7 +17,6 @@ from typing import Final
 
 import uvloop
 
-from gateway.app import OpenHouse, now_ms
 from gateway.bench.figures import Tick, median_of, percentile, quiet_collector
 from gateway.bench.house import BenchHouse, make_house
 from gateway.bench.options import Options
@@ -26,6 +25,7 @@ from gateway.bench.walk import Walk, open_walk
 from gateway.core.record import Draft
 from gateway.core.tlog.disclosure import NONCE_BYTES
 from gateway.entropy import random_bytes
+from gateway.house import OpenHouse, now_ms
 from gateway.ledger.store import SealedEntry
 
 WAITERS: Final = {1: 1500, 32: 20_000, 256: 60_000}

@@ -9,13 +9,13 @@ from typing import Final
 
 import uvloop
 
-from gateway.app import new_id, now_ms
 from gateway.bench.figures import Tick, quiet_collector, seconds_of
 from gateway.bench.house import BenchHouse, make_house, mint
 from gateway.bench.options import Options
 from gateway.bench.report import Cell, Column, Table
 from gateway.bench.walk import Walk, open_walk, search
 from gateway.core.record import Draft
+from gateway.house import new_id, now_ms
 from gateway.pipeline import Ports
 
 ENTRIES: Final = 2000

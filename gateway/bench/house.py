@@ -12,12 +12,12 @@ from typing import Final
 
 import uvloop
 
-from gateway.app import OpenHouse, new_id, now_ms, open_house
 from gateway.bench.records import PATIENT
 from gateway.bench.upstream import BASES
 from gateway.config import Settings, load
 from gateway.consents.draft import Draft
 from gateway.core.values import ConsentRef
+from gateway.house import OpenHouse, new_id, now_ms, open_house
 from gateway.ledger.keys import init_keys
 from gateway.ledger.ledger import create_ledger
 

@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from gateway.app import open_house
 from gateway.bench.house import BenchHouse, make_house
 from gateway.bench.load import PATIENCE_S, Order, Result
 from gateway.bench.options import Options
 from gateway.bench.processes import START_S, Child, child, cores_apart
 from gateway.config import Settings
 from gateway.errors import ConfigError, VerificationFailed
+from gateway.house import open_house
 
 
 @dataclass(frozen=True, slots=True)

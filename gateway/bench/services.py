@@ -23,7 +23,6 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
 from gateway import mapping
-from gateway.app import new_id, now_ms
 from gateway.auth.clients import TABLES, Clients, Secrets
 from gateway.auth.ports import Base, Ports
 from gateway.auth.store.database import Database
@@ -38,6 +37,7 @@ from gateway.core.smart.assertion import ASSERTION_TYPE
 from gateway.core.smart.client import Client
 from gateway.core.smart.client_keys import read_keys
 from gateway.entropy import random_bytes
+from gateway.house import new_id, now_ms
 
 WAITERS: Final = {1: 200, 32: 1000}
 """How many tokens are asked for in one turn by so many callers."""

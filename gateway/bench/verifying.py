@@ -8,13 +8,13 @@ from typing import Final
 
 import uvloop
 
-from gateway.app import now_ms
 from gateway.bench.figures import Tick, median_of, quiet_collector
 from gateway.bench.house import BenchHouse, make_house
 from gateway.bench.options import Options
 from gateway.bench.report import Column, Table
 from gateway.bench.walk import open_walk
 from gateway.errors import VerificationFailed
+from gateway.house import now_ms
 from gateway.ledger.keys import load_keys
 from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.ledger.verify import PublicKeys, verify_store

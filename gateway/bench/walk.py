@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gateway import app
-from gateway.app import OpenHouse, open_house
 from gateway.bench.house import BenchHouse
 from gateway.bench.records import PATIENT, Template, observations, patient
 from gateway.config import Upstream
 from gateway.core.record import Draft
 from gateway.core.values import Ask, UpstreamReply
+from gateway.house import OpenHouse, open_house
 from gateway.ledger.reading import Receipt
 from gateway.ledger.store import SealedEntry
 from gateway.pipeline import Incoming, Ports, serve

@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from gateway.app import OpenHouse, new_id, now_ms
 from gateway.auth.clients import TABLES, Clients, Registered, Secrets
 from gateway.auth.ending import Why
 from gateway.auth.store.database import Database
@@ -30,6 +29,7 @@ from gateway.core.smart.client import AUTH_METHODS, GRANT_TYPES
 from gateway.core.smart.metadata import read_metadata
 from gateway.entropy import random_bytes
 from gateway.errors import BadRequest, NotFound
+from gateway.house import OpenHouse, new_id, now_ms
 from gateway.ledger.keys import load_keys
 
 T = TypeVar("T")

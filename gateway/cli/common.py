@@ -17,10 +17,10 @@ from typing import IO, Any, TypeVar
 
 import click
 
-from gateway.app import OpenHouse, open_house
 from gateway.config import Settings, load
 from gateway.core.canon import Json
 from gateway.errors import ConfigError, ConsentryError, VerificationFailed
+from gateway.house import OpenHouse, open_house
 
 FINDING, WRONG, INTERRUPTED = 1, 2, 130
 PACKAGE = Path(__file__).parents[1]

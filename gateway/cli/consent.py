@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from gateway.app import OpenHouse
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.consents.draft import Draft
 from gateway.consents.view import consent_json, ref_json
@@ -20,6 +19,7 @@ from gateway.core.canon import Json
 from gateway.core.consent.rule import Consent, Effect
 from gateway.core.values import ConsentRef
 from gateway.errors import BadRequest
+from gateway.house import OpenHouse
 
 EVERYTHING: Final = "patient/*.cruds"
 F = TypeVar("F", bound=Callable[..., Any])

@@ -19,7 +19,7 @@ from typing import Final
 import click
 from starlette.types import ASGIApp
 
-from gateway.app import OpenHouse, application, now_ms
+from gateway.app import application
 from gateway.cli.common import settings_of
 from gateway.cli.issue import Wish, issue
 from gateway.cli.keys import init_all
@@ -28,6 +28,7 @@ from gateway.cli.running import first_of, listen, port_of, runner, serving, stop
 from gateway.cli.steps import Steps, tried, verified
 from gateway.consents.draft import Draft
 from gateway.errors import ConfigError
+from gateway.house import OpenHouse, now_ms
 from gateway.ledger.durable import write_new
 from gateway.sandbox.app import sandbox_app
 from gateway.sandbox.load import texts

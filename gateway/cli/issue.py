@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from gateway import mapping
-from gateway.app import OpenHouse, new_id, now_ms
 from gateway.auth import issuing
 from gateway.auth.issuing import Issued, Terms
 from gateway.auth.ports import Base
@@ -22,6 +21,7 @@ from gateway.core.fhir.catalogue import Release
 from gateway.core.record import Draft
 from gateway.core.values import Ref
 from gateway.errors import BadRequest
+from gateway.house import OpenHouse, new_id, now_ms
 from gateway.ledger.reading import Receipt
 from gateway.tokens.mint import Minter
 

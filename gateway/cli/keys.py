@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 
 from gateway import mapping
-from gateway.app import OpenHouse, new_id, now_ms
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.cli.token_keys import TIMES, listed, retire, rotate, time_text
 from gateway.config import Settings
 from gateway.core.canon import Json
 from gateway.core.record import Draft
 from gateway.errors import ConfigError
+from gateway.house import OpenHouse, new_id, now_ms
 from gateway.ledger.keys import KeyRing, add_openid_key, init_keys, load_keys
 from gateway.ledger.ledger import create_ledger
 from gateway.ledger.token_key_files import TokenKeyFiles

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import click
 
-from gateway.app import OpenHouse
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.cli.sources import open_reader, public_keys
 from gateway.cli.verify import verify
@@ -23,6 +22,7 @@ from gateway.core.canon import Json, b64, b64url
 from gateway.core.tlog.checkpoint import Checkpoint, open_checkpoint
 from gateway.core.tlog.receipt import TlogProof
 from gateway.core.tlog.tree import leaf_hash
+from gateway.house import OpenHouse
 from gateway.ledger.reading import LedgerView, Receipt, published_size
 from gateway.ledger.recorder import OpenedEntry
 from gateway.ledger.signing import verify_ed25519

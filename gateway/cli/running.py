@@ -19,9 +19,9 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from gateway.app import OpenHouse, open_house
 from gateway.config import Settings
 from gateway.errors import ConfigError
+from gateway.house import OpenHouse, open_house
 from gateway.ledger.ledger import Ledger
 from gateway.web.protocol import StrictHttpToolsProtocol
 

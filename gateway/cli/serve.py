@@ -14,7 +14,7 @@ from typing import cast
 
 import click
 
-from gateway.app import application, open_house
+from gateway.app import application
 from gateway.cli.common import config_option, settings_of
 from gateway.cli.logs import log_as_json
 from gateway.cli.running import (
@@ -30,6 +30,7 @@ from gateway.cli.running import (
 )
 from gateway.cli.workers import clear_away, parent_gone, tell_ready, workers
 from gateway.config import Settings
+from gateway.house import open_house
 
 
 @dataclass(frozen=True, slots=True)

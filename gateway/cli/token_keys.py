@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway import mapping
-from gateway.app import OpenHouse, new_id, now_ms
 from gateway.auth.openid import AHEAD_S
 from gateway.cli.common import in_house
 from gateway.config import Settings
 from gateway.core.canon import Json, b64url
 from gateway.core.record import Draft
 from gateway.errors import BadRequest, ConfigError
+from gateway.house import OpenHouse, new_id, now_ms
 from gateway.ledger.keys import load_keys
 from gateway.ledger.token_key_files import TokenKeyFiles
 from gateway.ledger.token_keys import OVERLAP_S, TokenKeys, Use

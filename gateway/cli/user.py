@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway.app import new_id, now_ms
 from gateway.auth.authorities import RELATIONSHIPS, Authorities
 from gateway.auth.keys import derive_key
 from gateway.auth.passwords import Passwords
@@ -30,6 +29,7 @@ from gateway.core.canon import Json
 from gateway.core.values import Ref
 from gateway.entropy import random_bytes
 from gateway.errors import BadRequest
+from gateway.house import new_id, now_ms
 from gateway.ledger.keys import load_keys
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from typing import Any, Final
 import httpx
 from starlette.applications import Starlette
 
-from gateway import app, mapping
+from gateway import mapping
 from gateway.auth import clients as registry
 from gateway.auth.clients import Clients, Secrets
 from gateway.auth.introspect import introspect_routes
@@ -39,6 +39,7 @@ from gateway.core.smart.client import Client
 from gateway.core.smart.client_keys import read_keys
 from gateway.core.smart.issuers import IssuerRule
 from gateway.core.values import ConsentRef, Token
+from gateway.house import OpenHouse, new_id, now_ms, open_house
 from gateway.ledger.recorder import OpenedEntry
 from gateway.tokens.fetch import Fetched, FetchFailed
 from gateway.tokens.verifier import Issuer, Verifier
@@ -92,7 +93,7 @@ CLIENTS: Final = {
 class Desk:
     """`ports` are the real ones; a test may put others in their place before it asks."""
 
-    house: app.OpenHouse
+    house: OpenHouse
     ports: Ports
     clients: Clients
     ahead_s: int = 0
@@ -262,13 +263,13 @@ def basic(client: str, secret: str = SECRET) -> str:
 async def open_desk(folder: Path, bases: Sequence[str] = (BASE,)) -> AsyncIterator[Desk]:
     shutil.copytree(_prepared(), folder, dirs_exist_ok=True)
     async with AsyncExitStack() as stack:
-        house = await stack.enter_async_context(app.open_house(prepare(folder, "http://127.0.0.1:9/fhir")))
+        house = await stack.enter_async_context(open_house(prepare(folder, "http://127.0.0.1:9/fhir")))
         database = Database(folder / "auth.db", (*registry.TABLES, *PEOPLE))
         stack.callback(database.close)
         clients = Clients(database)
         for client in CLIENTS.values():
             given = Secrets(SECRET if client.kind == "symmetric" else None)
-            await clients.add(client, "operator", given, app.now_ms() // 1000)
+            await clients.add(client, "operator", given, now_ms() // 1000)
         desk = Desk(house, _ports(house, database, bases), clients)
         _tie(desk)
 
@@ -294,12 +295,12 @@ def _prepared() -> Path:
     return Path(folder.name)
 
 
-def _id_tokens(house: app.OpenHouse) -> IdTokens:
+def _id_tokens(house: OpenHouse) -> IdTokens:
     assert house.keys.openid_jwk is not None
     return IdTokens(json.loads(house.keys.openid_jwk), PUBLIC)
 
 
-def _ports(house: app.OpenHouse, database: Database, bases: Sequence[str]) -> Ports:
+def _ports(house: OpenHouse, database: Database, bases: Sequence[str]) -> Ports:
     catalogue = mapping.load_catalogue("R4")
     evaluable: Callable[..., bool] = lambda kind, term: match.evaluable(catalogue, kind, term)  # noqa: E731
     rules = [IssuerRule(PUBLIC, base, (house.minter.algorithm,), "lookup", own=True) for base in bases]
@@ -320,8 +321,8 @@ def _ports(house: app.OpenHouse, database: Database, bases: Sequence[str]) -> Po
         service=house.service,
         record=house.record,
         fetch=no_fetch,
-        now_ms=app.now_ms,
-        new_id=app.new_id,
+        now_ms=now_ms,
+        new_id=new_id,
         new_secret=lambda: b64url(os.urandom(32)),
         id_tokens=_id_tokens(house),
     )
@@ -336,4 +337,4 @@ def _tie(desk: Desk) -> None:
         desk.recorded.extend(draft.kind for draft in drafts)
         return await desk.house.record(drafts)
 
-    desk.ports = replace(desk.ports, record=record, now_ms=lambda: app.now_ms() + desk.ahead_s * 1000)
+    desk.ports = replace(desk.ports, record=record, now_ms=lambda: now_ms() + desk.ahead_s * 1000)

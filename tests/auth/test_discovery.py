@@ -15,6 +15,7 @@ import pytest
 from gateway import app
 from gateway.auth.server import scopes_served
 from gateway.config import Auth, Secret, Settings, Upstream
+from gateway.house import open_house
 from tests.support.house import PUBLIC, prepare
 
 SMART = "/.well-known/smart-configuration"
@@ -26,7 +27,7 @@ CLOSED = Auth(registration="closed", registration_token=None)
 @asynccontextmanager
 async def served(folder: Path, auth: Auth = CLOSED, *more: Upstream) -> AsyncIterator[httpx.AsyncClient]:
     settings = with_bases(replace(prepare(folder, "http://127.0.0.1:9/fhir"), auth=auth), more)
-    async with app.open_house(settings) as house:
+    async with open_house(settings) as house:
         transport = httpx.ASGITransport(app.application(house))
         async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as client:
             yield client

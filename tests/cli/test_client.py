@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import now_ms
 from gateway.auth.clients import TABLES
 from gateway.auth.store.database import Database
 from gateway.auth.store.grants import Access, Grant
 from gateway.cli.common import settings_of
+from gateway.house import now_ms
 from tests.auth.registry import KEYS, RSA_JWK
 from tests.cli.support import Place
 

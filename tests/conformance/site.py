@@ -24,8 +24,9 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import app
+from gateway import app, house
 from gateway.config import Settings, load
+from gateway.house import OpenHouse, open_house
 from gateway.web.protocol import StrictHttpToolsProtocol
 from tests.cli.support import Place
 from tests.conformance.apps import App, apps
@@ -96,7 +97,8 @@ def site(folder: Path, upstream: str, *, tls: bool, key_server: str) -> Iterator
         authority, own = authority_and_site(folder) if tls else (None, None)
         context = None if authority is None else ssl.create_default_context(cafile=authority)
         hosted, clock = _Hosted(load(place.config, {})), Clock()
-        with patch.object(app, "now_ms", clock), _running(hosted, listener, own):
+        clocks = patch.object(app, "now_ms", clock), patch.object(house, "now_ms", clock)
+        with clocks[0], clocks[1], _running(hosted, listener, own):
             yield Site(url, place, registered, hosted.house.keys.operator_secret, clock, context)
     place.good("ledger", "verify")
 
@@ -144,7 +146,7 @@ def _running(hosted: ASGIApp, listener: socket, certificate: Path | None) -> Ite
 class _Hosted:
     """The application, whose house is opened in the event loop that serves it."""
 
-    house: app.OpenHouse
+    house: OpenHouse
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -154,6 +156,6 @@ class _Hosted:
         if scope["type"] != "lifespan":
             await self._application(scope, receive, send)
             return
-        async with app.open_house(self._settings) as self.house:
+        async with open_house(self._settings) as self.house:
             self._application = app.application(self.house)
             await self._application(scope, receive, send)

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.app import application, open_house
+from gateway.app import application
 from gateway.cli.running import Http, bound, listen, port_of, serving
 from gateway.config import load
+from gateway.house import open_house
 from tests.endurance.conftest import PATIENTS
 from tests.endurance.load import Got, Load, Reader, mixed_up
 from tests.endurance.site import Running, Site

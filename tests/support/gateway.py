@@ -19,10 +19,11 @@ from unittest.mock import patch
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import app
+from gateway import app, house
 from gateway.config import Settings
 from gateway.core.tlog.tree import leaf_hash
 from gateway.core.values import Ask, UpstreamReply
+from gateway.house import OpenHouse, now_ms, open_house
 from gateway.ledger.recorder import LedgerReader, OpenedEntry
 from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.ledger.vault import Vault
@@ -36,7 +37,7 @@ from tests.support.house import BASE, HOST, ISSUER, PUBLIC, issuer_key, prepare
 from tests.support.ports import raw_http
 from tests.tokens import forge
 
-_now_ms = app.now_ms
+_now_ms = now_ms
 ChangePorts = Callable[[Ports], Ports]
 
 
@@ -56,7 +57,7 @@ class Counting:
 class Gateway:
     """A running gateway. Targets are request targets as sent: `/fhir/Observation?code=1`."""
 
-    house: app.OpenHouse
+    house: OpenHouse
     port: int
     upstream: Counting
     clock: Clock
@@ -262,7 +263,8 @@ def gateway(
     hosted = _Hosted(settings, changed)
     with ExitStack() as stack:
         if own_clock:
-            stack.enter_context(patch.object(app, "now_ms", clock))
+            for reading in (app, house):
+                stack.enter_context(patch.object(reading, "now_ms", clock))
         served = stack.enter_context(serve(hosted, http=_protocol(http), lifespan="on"))
         client = httpx.Client(base_url=served.url, headers={"Host": HOST}, timeout=60, trust_env=False)
         stack.enter_context(client)
@@ -272,7 +274,7 @@ def gateway(
 class _Hosted:
     """The application, whose house is opened in the event loop that serves it."""
 
-    house: app.OpenHouse
+    house: OpenHouse
 
     def __init__(self, settings: Settings, change: ChangePorts) -> None:
         self._settings, self._change = settings, change
@@ -282,7 +284,7 @@ class _Hosted:
         if scope["type"] != "lifespan":
             await self._application(scope, receive, send)
             return
-        async with app.open_house(self._settings) as self.house:
+        async with open_house(self._settings) as self.house:
             with _changing_ports(self._change):
                 self._application = app.application(self.house)
             await self._application(scope, receive, send)

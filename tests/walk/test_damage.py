@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import now_ms, open_house
 from gateway.core.tlog.tree import leaf_hash
 from gateway.errors import VerificationFailed
+from gateway.house import now_ms, open_house
 from gateway.ledger.keys import load_keys
 from gateway.ledger.ledger import open_ledger
 from tests.support.gateway import Gateway, gateway

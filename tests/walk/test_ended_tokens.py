@@ -8,11 +8,11 @@ import socket
 import httpx
 import pytest
 
-from gateway.app import open_house
 from gateway.auth.issuing import Issued
 from gateway.cli.issue import Wish, issue
 from gateway.consents.entries import TOKEN_REVOKE, end_of_token_facts
 from gateway.core.record import Draft
+from gateway.house import open_house
 from tests.support.gateway import Gateway
 from tests.walk.canned import Canned, message
 from tests.walk.faults import READ, observation, said

@@ -10,9 +10,10 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from gateway import app, errors
+from gateway import errors
 from gateway.auth.clients import Clients, Secrets
 from gateway.auth.server import open_database
+from gateway.house import auth_database_of, now_ms
 from gateway.web.cors import MAX_ORIGIN, nobody, sharing
 from tests.auth.desk import CLIENTS, ORIGIN, SECRET
 from tests.support.gateway import Gateway, gateway
@@ -32,8 +33,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 async def register(running: Gateway) -> None:
-    with closing(open_database(app.auth_database_of(running.house.settings))) as database:
-        clients, now_s = Clients(database), app.now_ms() // 1000
+    with closing(open_database(auth_database_of(running.house.settings))) as database:
+        clients, now_s = Clients(database), now_ms() // 1000
         await clients.add(CLIENTS["public"], "operator", Secrets(), now_s)
         server = replace(CLIENTS["symmetric"], id="server", redirect_uris=("https://server.example/cb",))
         await clients.add(server, "operator", Secrets(SECRET), now_s)

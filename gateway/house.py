@@ -1,0 +1,185 @@
+"""What commands and server share of one gateway: its keys, vault, ledger and consents, open for use.
+
+The process clock and the ids of requests enter here and nowhere else. Nothing of it knows the web.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from gateway import mapping
+from gateway.config import Settings
+from gateway.config import Upstream as UpstreamSettings
+from gateway.consents.entries import ERASE, FOLLOWED, Erased, Erasure
+from gateway.consents.follow import Followed, Follower
+from gateway.consents.registry import Registry
+from gateway.consents.scope import scope_parser
+from gateway.consents.service import ConsentService
+from gateway.core.canon import Json
+from gateway.core.consent.document import ParseScope
+from gateway.core.fhir import match
+from gateway.core.fhir.catalogue import VERSIONS, Catalogue, Release
+from gateway.core.record import Draft
+from gateway.core.tlog.tree import leaf_hash
+from gateway.core.values import Term
+from gateway.entropy import random_bytes
+from gateway.errors import ConfigError, Gone, LedgerUnavailable, VerificationFailed
+from gateway.ledger.keys import KeyRing, load_keys
+from gateway.ledger.ledger import Ledger
+from gateway.ledger.reading import Receipt
+from gateway.ledger.recorder import LedgerReader, Recorder
+from gateway.ledger.remote import RemoteLedger, open_or_connect
+from gateway.ledger.server import LedgerServer
+from gateway.ledger.store import StoredEntry
+from gateway.ledger.token_key_files import TokenKeyFiles
+from gateway.ledger.token_keys import ISSUER
+from gateway.ledger.vault import Vault
+from gateway.tokens.mint import Minter
+from gateway.tokens.own import OwnKeys
+
+REQUEST_ID_BYTES = 12
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch: the one clock."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    return random_bytes(REQUEST_ID_BYTES).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHouse:
+    """Keys, ledger and consents of one gateway, open for use. `policy` is the digest of its mappings."""
+
+    settings: Settings
+    keys: KeyRing
+    ledger: Ledger | RemoteLedger
+    recorder: Recorder
+    reader: LedgerReader
+    consents: Follower
+    service: ConsentService
+    minter: Minter
+    policy: str
+
+    async def record(self, drafts: Sequence[Draft]) -> list[Receipt]:
+        """Seals and appends; durable when it returns."""
+        at_ms = now_ms()
+        sealed = [
+            self.recorder.seal(draft.kind, draft.facts, draft.patient, at_ms, draft.attachments)
+            for draft in drafts
+        ]
+        return await self.ledger.append(sealed)
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[OpenHouse]:
+    """Opens the ledger: as its writer, with a socket for other processes, or through the writer there is.
+
+    What it gives belongs to the running event loop.
+
+    Raises:
+        ConfigError: keys or ledger are missing, or are another ledger's.
+        VerificationFailed: the ledger is not what its last published head says, or a consent in it cannot
+            be opened.
+    """
+    keys = load_keys(settings.ledger.keys)
+    if keys.origin != settings.ledger.origin:
+        raise ConfigError(
+            f"The keys are those of the ledger {keys.origin!r}, not of {settings.ledger.origin!r}: "
+            "correct `origin`, or point `keys` to its own folder."
+        )
+    async with AsyncExitStack() as stack:
+        vault = Vault(settings.ledger.store.with_name("vault.db"), keys.kek)
+        stack.callback(vault.close)
+        ledger = await open_or_connect(settings.ledger.store, keys, now_ms)
+        stack.callback(ledger.close)
+        if isinstance(ledger, Ledger):
+            server = LedgerServer(ledger, settings.ledger.store)
+            await server.start()
+            stack.push_async_callback(server.close)
+        house = _house(settings, keys, vault, ledger)
+        _follow_all(house.consents)
+        yield house
+
+
+def _follow_all(consents: Follower) -> None:
+    """A gateway that cannot follow the consents could answer nothing but 503, so it does not start."""
+    try:
+        consents.at_head()
+    except LedgerUnavailable as error:
+        if not isinstance(error.__cause__, VerificationFailed):
+            raise
+        raise VerificationFailed(
+            f"{error.__cause__.text}, so no consent can be relied on; restore the ledger and its vault from "
+            "copies that verify (`consentry ledger verify`)."
+        ) from error
+
+
+def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | RemoteLedger) -> OpenHouse:
+    registry = Registry(_any_scope())
+    reader, recorder = LedgerReader(ledger.reader, vault), Recorder(vault, keys.gateway)
+
+    def entries(after: int) -> Iterator[Followed]:
+        return (_followed(stored, reader) for stored in ledger.entries_of(FOLLOWED, after))
+
+    async def record(
+        kind: str, facts: Mapping[str, Json], patient: str, attachments: Mapping[str, str]
+    ) -> Receipt:
+        common = {"pat": f"Patient/{patient}", "rid": new_id(), "act": "operator", "pol": mapping.digest()}
+        entry = recorder.seal(kind, {**common, **facts}, patient, now_ms(), attachments)
+        [receipt] = await ledger.append([entry])
+        return receipt
+
+    return OpenHouse(
+        settings,
+        keys,
+        ledger,
+        recorder,
+        reader,
+        Follower(registry, ledger.consent_mark, entries),
+        ConsentService(registry, record, new_id, lambda: now_ms() // 1000, _served_scope(settings)),
+        Minter(OwnKeys(TokenKeyFiles(keys.folder, ISSUER)), settings.issuer),
+        mapping.digest(),
+    )
+
+
+def _followed(stored: StoredEntry, reader: LedgerReader) -> Followed:
+    if stored.kind == ERASE:
+        return Erasure(stored.index)
+    try:
+        return reader.open(stored)
+    except Gone:
+        return Erased(stored.index, leaf_hash(stored.leaf))
+
+
+def _any_scope() -> ParseScope:
+    """Reads the scopes of consents that are in the ledger, whatever is served today: what mappings and
+    upstreams no longer know stays readable, and is decided with the rest."""
+    types = (mapping.load_catalogue(release).types for release in VERSIONS)
+    return scope_parser(frozenset().union(*types), lambda _kind, _term: True)
+
+
+def _served_scope(settings: Settings) -> ParseScope:
+    """Reads the scopes of a new consent: one that every upstream with its type can decide."""
+    served = [catalogue_of(upstream) for upstream in settings.upstreams]
+
+    def evaluable(kind: str, term: Term) -> bool:
+        return all(match.evaluable(known, kind, term) for known in served if kind in ("*", *known.types))
+
+    return scope_parser(frozenset().union(*(known.types for known in served)), evaluable)
+
+
+def catalogue_of(upstream: UpstreamSettings) -> Catalogue:
+    return mapping.load_catalogue(cast("Release", upstream.fhir_version))
+
+
+def auth_database_of(settings: Settings) -> Path:
+    """Where the authorization server keeps its clients, people and grants: beside the ledger."""
+    return settings.ledger.store.with_name("auth.db")
