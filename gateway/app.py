@@ -21,13 +21,13 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from gateway import mapping
+from gateway.auth.clients.register import Registration, Terms
 from gateway.auth.discovery import well_known_of
-from gateway.auth.openid import IdTokens
 from gateway.auth.ports import Base
 from gateway.auth.ports import Ports as AuthPorts
-from gateway.auth.register import Registration, Terms
 from gateway.auth.server import AuthorizationServer, authorization_server, open_database, scopes_served
 from gateway.auth.store.database import Database
+from gateway.auth.tokens.openid import IdTokens
 from gateway.config import Issuer as IssuerSettings
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.auth.openid import IdTokens
 from gateway.auth.store.database import Database
+from gateway.auth.tokens.openid import IdTokens
 from gateway.consents.service import ConsentService
 from gateway.core.decide import ConsentView
 from gateway.core.record import Draft

@@ -15,35 +15,35 @@ from typing import Final
 from sqlmodel import SQLModel
 from starlette.routing import Route
 
-from gateway.auth import clients as client_registry
-from gateway.auth import people as people_registry
-from gateway.auth.approve import approve_routes
-from gateway.auth.authorize import authorize_routes, find_waiting
-from gateway.auth.browser import Browser
-from gateway.auth.clients import Clients
+from gateway.auth.approval.approve import approve_routes
+from gateway.auth.approval.authorize import authorize_routes, find_waiting
+from gateway.auth.approval.launch import launch_routes
+from gateway.auth.approval.manage import manage_routes, or_manage
+from gateway.auth.approval.words import load_words
+from gateway.auth.clients import registry as client_registry
+from gateway.auth.clients.origins import public_origins
+from gateway.auth.clients.register import Terms, register_routes
+from gateway.auth.clients.registry import Clients
 from gateway.auth.cors import Origins
 from gateway.auth.discovery import PATHS, discovery_routes
-from gateway.auth.ending import sweep
-from gateway.auth.factors import Factors
-from gateway.auth.introspect import introspect_routes
-from gateway.auth.keys import derive_key
-from gateway.auth.launch import launch_routes
-from gateway.auth.login import login_routes
-from gateway.auth.manage import manage_routes, or_manage
-from gateway.auth.openid import openid_routes
-from gateway.auth.origins import public_origins
 from gateway.auth.pages import Pages
-from gateway.auth.passwords import Passwords
+from gateway.auth.people import registry as people_registry
+from gateway.auth.people.browser import Browser
+from gateway.auth.people.factors import Factors
+from gateway.auth.people.keys import derive_key
+from gateway.auth.people.login import login_routes
+from gateway.auth.people.passwords import Passwords
+from gateway.auth.people.totp import Sealer
 from gateway.auth.ports import Base, Ports
-from gateway.auth.register import Terms, register_routes
-from gateway.auth.revoke import revoke_routes
 from gateway.auth.store import launches, requests
 from gateway.auth.store.database import Database
 from gateway.auth.style import PATH as STYLE
 from gateway.auth.style import style_routes
-from gateway.auth.token import token_routes
-from gateway.auth.totp import Sealer
-from gateway.auth.words import load_words
+from gateway.auth.tokens.ending import sweep
+from gateway.auth.tokens.introspect import introspect_routes
+from gateway.auth.tokens.openid import openid_routes
+from gateway.auth.tokens.revoke import revoke_routes
+from gateway.auth.tokens.token import token_routes
 from gateway.core.smart.discovery import Server
 from gateway.entropy import random_bytes
 from gateway.errors import ConsentryError

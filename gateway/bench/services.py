@@ -23,10 +23,10 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
 from gateway import mapping
-from gateway.auth.clients import TABLES, Clients, Secrets
+from gateway.auth.clients.registry import TABLES, Clients, Secrets
 from gateway.auth.ports import Base, Ports
 from gateway.auth.store.database import Database
-from gateway.auth.token import TOKEN, token_routes
+from gateway.auth.tokens.token import TOKEN, token_routes
 from gateway.bench.figures import Tick, median_of, percentile, quiet_collector
 from gateway.bench.house import CLIENT, BenchHouse, make_house
 from gateway.bench.options import Options

@@ -14,10 +14,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from gateway.auth.clients import TABLES, Clients, Registered, Secrets
-from gateway.auth.ending import Why
+from gateway.auth.clients.registry import TABLES, Clients, Registered, Secrets
 from gateway.auth.store.database import Database
 from gateway.auth.store.grants import Access
+from gateway.auth.tokens.ending import Why
 from gateway.cli.client_view import described, lines
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.config import Settings

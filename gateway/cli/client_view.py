@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
-from gateway.auth.clients import Registered
+from gateway.auth.clients.registry import Registered
 from gateway.core.canon import Json
 from gateway.core.smart.metadata import metadata_json
 

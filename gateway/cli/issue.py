@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from gateway import mapping
-from gateway.auth import issuing
-from gateway.auth.issuing import Issued, Terms
 from gateway.auth.ports import Base
+from gateway.auth.tokens import issuing
+from gateway.auth.tokens.issuing import Issued, Terms
 from gateway.config import Upstream
 from gateway.core.consent.rule import Consent, Effect, State
 from gateway.core.fhir import match

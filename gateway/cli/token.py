@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gateway.auth.issuing import Issued
+from gateway.auth.tokens.issuing import Issued
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.cli.issue import Wish, issue
 from gateway.consents.view import ref_json

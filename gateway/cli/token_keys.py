@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gateway import mapping
-from gateway.auth.openid import AHEAD_S
+from gateway.auth.tokens.openid import AHEAD_S
 from gateway.cli.common import in_house
 from gateway.config import Settings
 from gateway.core.canon import Json, b64url

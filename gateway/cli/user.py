@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway.auth.authorities import RELATIONSHIPS, Authorities
-from gateway.auth.keys import derive_key
-from gateway.auth.passwords import Passwords
-from gateway.auth.people import TABLES, People, Profile
+from gateway.auth.people.authorities import RELATIONSHIPS, Authorities
+from gateway.auth.people.keys import derive_key
+from gateway.auth.people.passwords import Passwords
+from gateway.auth.people.registry import TABLES, People, Profile
+from gateway.auth.people.totp import Sealer, provisioning_uri
 from gateway.auth.store.database import Database
 from gateway.auth.store.people import Account, Authority
-from gateway.auth.totp import Sealer, provisioning_uri
 from gateway.cli.common import config_option, json_option, print_json, settings_of
 from gateway.cli.user_view import authority_json, authority_line, described, line
 from gateway.config import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from gateway.auth.authorities import RELATIONSHIPS
+from gateway.auth.people.authorities import RELATIONSHIPS
 from gateway.auth.store.people import Account, Authority, in_force
 from gateway.core.canon import Json
 

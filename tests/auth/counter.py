@@ -14,23 +14,23 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 from starlette.applications import Starlette
 
-from gateway.auth.approve import approve_routes
-from gateway.auth.authorities import Authorities
-from gateway.auth.authorize import authorize_routes, find_waiting
-from gateway.auth.browser import Browser
-from gateway.auth.clients import Secrets
-from gateway.auth.factors import Factors
-from gateway.auth.launch import launch_routes
-from gateway.auth.login import login_routes
-from gateway.auth.manage import manage_routes, or_manage
+from gateway.auth.approval.approve import approve_routes
+from gateway.auth.approval.authorize import authorize_routes, find_waiting
+from gateway.auth.approval.launch import launch_routes
+from gateway.auth.approval.manage import manage_routes, or_manage
+from gateway.auth.approval.words import load_words
+from gateway.auth.clients.registry import Secrets
 from gateway.auth.pages import Pages
-from gateway.auth.passwords import Passwords
-from gateway.auth.people import People, Profile
+from gateway.auth.people.authorities import Authorities
+from gateway.auth.people.browser import Browser
+from gateway.auth.people.factors import Factors
+from gateway.auth.people.login import login_routes
+from gateway.auth.people.passwords import Passwords
+from gateway.auth.people.registry import People, Profile
+from gateway.auth.people.totp import Sealer
 from gateway.auth.ports import Ports
 from gateway.auth.store import launches, requests
 from gateway.auth.store.database import Database
-from gateway.auth.totp import Sealer
-from gateway.auth.words import load_words
 from gateway.core.canon import b64url, sha256
 from gateway.core.smart.client import Client
 from gateway.core.values import Ref

@@ -20,18 +20,18 @@ import httpx
 from starlette.applications import Starlette
 
 from gateway import mapping
-from gateway.auth import clients as registry
-from gateway.auth.clients import Clients, Secrets
-from gateway.auth.introspect import introspect_routes
-from gateway.auth.openid import IdTokens, openid_routes
-from gateway.auth.origins import public_origins
-from gateway.auth.people import TABLES as PEOPLE
+from gateway.auth.clients import registry as registry
+from gateway.auth.clients.origins import public_origins
+from gateway.auth.clients.registry import Clients, Secrets
+from gateway.auth.people.registry import TABLES as PEOPLE
 from gateway.auth.ports import Base, Ports
-from gateway.auth.revoke import revoke_routes
 from gateway.auth.store.database import Database, digest_of
 from gateway.auth.store.grants import Code, Grant
 from gateway.auth.store.people import Account, Authority
-from gateway.auth.token import token_routes
+from gateway.auth.tokens.introspect import introspect_routes
+from gateway.auth.tokens.openid import IdTokens, openid_routes
+from gateway.auth.tokens.revoke import revoke_routes
+from gateway.auth.tokens.token import token_routes
 from gateway.consents.draft import Draft as ConsentDraft
 from gateway.core.canon import b64url, sha256
 from gateway.core.fhir import match

@@ -13,9 +13,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from gateway.auth.client_auth import authenticate
-from gateway.auth.client_keys import ClientKeys
-from gateway.auth.clients import TABLES, Clients, Registered, Secrets
+from gateway.auth.clients.client_auth import authenticate
+from gateway.auth.clients.client_keys import ClientKeys
+from gateway.auth.clients.registry import TABLES, Clients, Registered, Secrets
 from gateway.auth.ports import Base, Ports
 from gateway.auth.store.clients import RegisteredBy
 from gateway.auth.store.database import Database

@@ -19,16 +19,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.auth.authorities import Authorities
-from gateway.auth.browser import Browser
-from gateway.auth.factors import Factors
-from gateway.auth.login import login_routes
 from gateway.auth.pages import Pages
-from gateway.auth.passwords import Cost, Passwords
-from gateway.auth.people import TABLES, People, Profile
+from gateway.auth.people.authorities import Authorities
+from gateway.auth.people.browser import Browser
+from gateway.auth.people.factors import Factors
+from gateway.auth.people.login import login_routes
+from gateway.auth.people.passwords import Cost, Passwords
+from gateway.auth.people.registry import TABLES, People, Profile
+from gateway.auth.people.totp import Sealer
+from gateway.auth.people.waiting import Waiting
 from gateway.auth.store.database import Database
-from gateway.auth.totp import Sealer
-from gateway.auth.waiting import Waiting
 from gateway.core.canon import b64url
 from gateway.core.values import Ref
 

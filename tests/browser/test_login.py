@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from gateway.auth.waiting import Waiting
+from gateway.auth.people.waiting import Waiting
 from tests.auth.site import PASSWORD, Site
 from tests.browser.checks import beside_the_screen, focus_ring, focused, without_a_name
 from tests.browser.conftest import OpenTab

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.auth.clients import TABLES
+from gateway.auth.clients.registry import TABLES
 from gateway.auth.store.database import Database
 from gateway.auth.store.grants import Access, Grant
 from gateway.cli.common import settings_of

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from starlette.routing import BaseRoute, Mount, Route
 
+from gateway.auth.clients.register import Terms
 from gateway.auth.ports import Base
-from gateway.auth.register import Terms
 from gateway.auth.server import authorization_server, scopes_served
 from gateway.web.admin import admin_routes
 from gateway.web.health import health_routes

@@ -8,7 +8,7 @@ import socket
 import httpx
 import pytest
 
-from gateway.auth.issuing import Issued
+from gateway.auth.tokens.issuing import Issued
 from gateway.cli.issue import Wish, issue
 from gateway.consents.entries import TOKEN_REVOKE, end_of_token_facts
 from gateway.core.record import Draft

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gateway import errors
-from gateway.auth.clients import Clients, Secrets
+from gateway.auth.clients.registry import Clients, Secrets
 from gateway.auth.server import open_database
 from gateway.house import auth_database_of, now_ms
 from gateway.web.cors import MAX_ORIGIN, nobody, sharing

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.auth.people import TABLES
+from gateway.auth.people.registry import TABLES
 from gateway.auth.store import launches
 from gateway.auth.store.database import Database
 from gateway.auth.store.launches import LASTS_S, Launch

@@ -1,0 +1,204 @@
+"""Where an EHR says that it is about to open an app: `POST /auth/launch`, JSON, as the operator.
+
+    {"client", "user", "patient", "encounter", "fhirContext", "intent", "need_patient_banner", "base",
+     "launch_uri"}      201 {"launch", "expires_in", "launch_url"}
+
+`client` and `user` (`Practitioner/id`) are needed, `base` where the gateway serves several FHIR bases. The
+launch value is opaque, works once, for this client and this user alone, and soon ends. `launch_url` is what
+to open, if the client registered a launch address: the one named, or its only one. The EHR shows the
+operator's secret, so it is one that speaks for the hospital. Errors are `{"error": text}`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.auth import http
+from gateway.auth.approval.asking import Clients
+from gateway.auth.ports import Base, Ports
+from gateway.auth.store import launches
+from gateway.auth.store.database import digest_of
+from gateway.auth.store.launches import Launch
+from gateway.core.fhir import codec
+from gateway.core.smart.client import Client
+from gateway.core.smart.kinds import USER_TYPES
+from gateway.core.values import is_id
+from gateway.errors import BadRequest, ConsentryError, Unauthenticated
+from gateway.tokens.bearer import bearer_of
+
+LAUNCH: Final = "/auth/launch"
+MAX_BODY_BYTES: Final = 16 * 1024
+
+_LINE = r"^[ -~]{1,255}$"
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]{1,2000}", re.ASCII)
+# SMART App Launch 2.2: these roles are SMART's own, all others are absolute URIs.
+_LAUNCH_ROLE: Final = "launch"
+# Both are told by themselves, so the list has them only in another role.
+_IN_CONTEXT: Final = ("Patient", "Encounter")
+
+Text = Annotated[str, Meta(pattern=_LINE)]
+
+
+class _About(msgspec.Struct, forbid_unknown_fields=True, rename={"kind": "type"}):
+    """One of the `fhirContext` (SMART App Launch 2.2): what the app is opened about, beside the patient."""
+
+    reference: Text | UnsetType = UNSET
+    canonical: Text | UnsetType = UNSET
+    identifier: dict[str, str] | UnsetType = UNSET
+    kind: Text | UnsetType = UNSET
+    role: Text | UnsetType = UNSET
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    client: Text
+    user: Text
+    patient: Text | None = None
+    encounter: Text | None = None
+    fhirContext: Annotated[list[_About], Meta(max_length=50)] = []
+    intent: Text | None = None
+    need_patient_banner: bool = True
+    base: Text | None = None
+    launch_uri: Text | None = None
+
+
+def launch_routes(ports: Ports, clients: Clients, secret: str) -> list[Route]:
+    """`secret` is the operator's."""
+
+    async def handle(request: Request) -> Response:
+        try:
+            _authorise(request, secret)
+            return _reply(await _launch(ports, clients, await _body(request)), 201)
+        except ConsentryError as error:
+            return _reply({"error": error.text}, error.status)
+
+    return [Route(LAUNCH, handle, methods=["POST"])]
+
+
+async def _launch(ports: Ports, clients: Clients, body: _Body) -> dict[str, object]:
+    client = await clients.get(body.client)
+    if client is None:
+        raise BadRequest("There is no such client.")
+    base = _base(body, ports.bases)
+    _check(body, base)
+    address = _launch_uri(body, client)
+    now_s, value = ports.now_ms() // 1000, ports.new_secret()
+    made = Launch(
+        digest=digest_of(value),
+        client=client.id,
+        base=base.url,
+        user=body.user,
+        patient=body.patient,
+        encounter=body.encounter,
+        context=json.dumps(_context(body), separators=(",", ":")),
+        created_s=now_s,
+        exp_s=now_s + launches.LASTS_S,
+    )
+
+    def work(session: Session) -> None:
+        if not launches.has_user(session, body.user):
+            raise BadRequest("There is no person with this user who can log in here.")
+        launches.add_launch(session, made)
+
+    await ports.database.run(work)
+    return {"launch": value, "expires_in": launches.LASTS_S, **_launch_url(address, base, value)}
+
+
+def _base(body: _Body, bases: Mapping[str, Base]) -> Base:
+    named = body.base.removesuffix("/") if body.base is not None else None
+    if named is None and len(bases) == 1:
+        return next(iter(bases.values()))
+    if named is None or named not in bases:
+        raise BadRequest("The base is the address of a FHIR server here, and needed where there are several.")
+    return bases[named]
+
+
+def _check(body: _Body, base: Base) -> None:
+    kind, _, ident = body.user.partition("/")
+    if kind not in USER_TYPES or not is_id(ident):
+        raise BadRequest(f"The user is Type/id, of one of {', '.join(USER_TYPES)}.")
+    for name, value in (("patient", body.patient), ("encounter", body.encounter)):
+        if value is not None and not is_id(value):
+            raise BadRequest(f"The {name} is a FHIR id: letters, digits, '-' and '.'.")
+    if body.encounter is not None and body.patient is None:
+        raise BadRequest("An encounter is a patient's, so the patient is needed with it.")
+    for about in body.fhirContext:
+        _check_about(about, base)
+
+
+def _check_about(about: _About, base: Base) -> None:
+    if sum(named is not UNSET for named in (about.reference, about.canonical, about.identifier)) != 1:
+        raise BadRequest("Each fhirContext has one of reference, canonical and identifier.")
+    kind = about.kind
+    if isinstance(about.reference, str):
+        kind, _, ident = about.reference.partition("/")
+        if kind not in base.types or not is_id(ident):
+            raise BadRequest("The reference of a fhirContext is Type/id.")
+        if about.kind not in (UNSET, kind):
+            raise BadRequest("The type of a fhirContext is that of its reference.")
+    if isinstance(about.canonical, str) and not about.canonical.startswith(("http://", "https://")):
+        raise BadRequest("The canonical of a fhirContext is an http or https address.")
+    if isinstance(kind, str) and kind not in base.types:
+        raise BadRequest("The type of a fhirContext is one of FHIR.")
+    role = _LAUNCH_ROLE if about.role is UNSET else about.role
+    if role == _LAUNCH_ROLE and kind in _IN_CONTEXT:
+        raise BadRequest("A Patient or Encounter is in fhirContext only with a role other than launch.")
+    if role != _LAUNCH_ROLE and _ABSOLUTE.fullmatch(str(role)) is None:
+        raise BadRequest("The role of a fhirContext is launch, or an absolute URI.")
+
+
+def _context(body: _Body) -> dict[str, object]:
+    """What the token response says of the launch, beside patient and encounter."""
+    return {
+        "need_patient_banner": body.need_patient_banner,
+        **({"fhirContext": msgspec.to_builtins(body.fhirContext)} if body.fhirContext else {}),
+        **({"intent": body.intent} if body.intent is not None else {}),
+    }
+
+
+def _launch_uri(body: _Body, client: Client) -> str | None:
+    if body.launch_uri is None:
+        return client.launch_uris[0] if len(client.launch_uris) == 1 else None
+    if body.launch_uri not in client.launch_uris:
+        raise BadRequest("The launch_uri is not one that the client registered.")
+    return body.launch_uri
+
+
+def _launch_url(address: str | None, base: Base, value: str) -> dict[str, str]:
+    """`iss` is the FHIR base byte for byte (SMART App Launch 2.2, EHR launch)."""
+    if address is None:
+        return {}
+    opened = urlencode({"iss": base.url, "launch": value})
+    return {"launch_url": f"{address}{'&' if '?' in address else '?'}{opened}"}
+
+
+def _authorise(request: Request, secret: str) -> None:
+    given = bearer_of(http.authorization_of(request))
+    if not hmac.compare_digest(given.encode(), secret.encode()):
+        raise Unauthenticated("The operator's secret is not the right one.")
+
+
+async def _body(request: Request) -> _Body:
+    raw = await http.read_body(request, MAX_BODY_BYTES)
+    try:
+        codec.parse(raw)  # which refuses a member that is there twice
+        return msgspec.json.decode(raw, type=_Body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"The body does not fit: {error}.") from error
+    except (codec.CodecError, msgspec.DecodeError) as error:
+        raise BadRequest("The body is not JSON.") from error
+
+
+def _reply(body: Mapping[str, object], status: int) -> Response:
+    return JSONResponse(body, status, headers=http.NO_STORE)

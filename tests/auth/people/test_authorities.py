@@ -1,0 +1,105 @@
+"""Who acts for whom: oneself, and others only under an authority that is in force."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.auth.people.authorities import LONGEST_AUTHORITY_S
+from gateway.auth.people.registry import Person, Profile
+from gateway.core.values import Ref
+from gateway.errors import BadRequest, NotFound
+from tests.auth.site import PASSWORD, START_S, Site
+
+DAY_S = 86_400
+GIVEN: dict[str, Any] = {
+    "login": "mum",
+    "patient": "child-1",
+    "relationship": "MTH",
+    "until_s": START_S + DAY_S,
+    "recorded_by": "operator",
+    "now_s": START_S,
+}
+
+
+@pytest.fixture
+async def mum(site: Site) -> Person:
+    return await site.people.add(Profile("mum", "Mum", Ref("RelatedPerson", "rp-1")), PASSWORD, site.now_s)
+
+
+async def test_an_authority_holds_until_its_last_second(site: Site, mum: Person) -> None:
+    await site.authorities.allow(**GIVEN)
+    held = {after: await site.authorities.acts_for(mum, START_S + after) for after in (0, DAY_S, DAY_S + 1)}
+    assert held == {0: ("child-1",), DAY_S: ("child-1",), DAY_S + 1: ()}
+
+
+async def test_an_authority_that_is_ended_is_over_at_once_and_for_good(site: Site, mum: Person) -> None:
+    first = await site.authorities.allow(**GIVEN)
+    await site.authorities.allow(**{**GIVEN, "patient": "child-2"})
+    ended = await site.authorities.end_authority(first.id, START_S + 5)
+    assert ended.ended_s == START_S + 5
+    assert await site.authorities.acts_for(mum, START_S + 5) == ("child-2",)
+    assert (await site.authorities.end_authority(first.id, START_S + 9)).ended_s == START_S + 5
+
+
+@pytest.mark.parametrize(
+    ("user", "own"),
+    [
+        (Ref("Patient", "pat-a"), ("pat-a",)),
+        (Ref("Practitioner", "pat-a"), ()),
+        (Ref("RelatedPerson", "pat-a"), ()),
+        (Ref("Person", "pat-a"), ()),
+        (None, ()),
+    ],
+    ids=str,
+)
+async def test_only_a_patient_acts_for_themselves(site: Site, user: Ref | None, own: tuple[str, ...]) -> None:
+    person = await site.people.add(Profile("somebody", "Somebody", user), PASSWORD, site.now_s)
+    assert await site.authorities.acts_for(person, START_S) == own
+
+
+async def test_a_patient_comes_first_and_each_once(site: Site) -> None:
+    dad = await site.people.add(Profile("dad", "Dad", Ref("Patient", "dad-1")), PASSWORD, site.now_s)
+    for patient in ("child-1", "dad-1", "child-1"):
+        await site.authorities.allow(**{**GIVEN, "login": "dad", "patient": patient})
+    assert await site.authorities.acts_for(dad, START_S) == ("dad-1", "child-1")
+
+
+async def test_an_authority_is_one_persons(site: Site, mum: Person) -> None:
+    await site.authorities.allow(**GIVEN)
+    other = await site.people.add(Profile("other", "Other"), PASSWORD, site.now_s)
+    assert await site.authorities.acts_for(other, START_S) == ()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"patient": "Patient/child-1"},
+        {"patient": ""},
+        {"patient": "*"},
+        {"relationship": "friend"},
+        {"relationship": "mth"},
+        {"until_s": START_S},
+        {"until_s": START_S - 1},
+        {"until_s": START_S + LONGEST_AUTHORITY_S + 1},
+    ],
+    ids=str,
+)
+async def test_one_that_cannot_be_is_not_recorded(site: Site, mum: Person, wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest):
+        await site.authorities.allow(**{**GIVEN, **wrong})
+    assert await site.authorities.acts_for(mum, START_S) == ()
+
+
+@pytest.mark.parametrize("until_s", [START_S + 1, START_S + LONGEST_AUTHORITY_S])
+async def test_the_first_and_the_last_end_there_can_be(site: Site, mum: Person, until_s: int) -> None:
+    await site.authorities.allow(**{**GIVEN, "until_s": until_s})
+    assert await site.authorities.acts_for(mum, START_S) == ("child-1",)
+
+
+async def test_an_authority_is_for_somebody_and_known_to_be_ended(site: Site, mum: Person) -> None:
+    with pytest.raises(NotFound):
+        await site.authorities.allow(**{**GIVEN, "login": "nobody"})
+    with pytest.raises(NotFound):
+        await site.authorities.end_authority("id-99", START_S)
