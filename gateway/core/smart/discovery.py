@@ -15,7 +15,7 @@ from gateway.core.smart import dpop
 from gateway.core.smart.assertion import ALGORITHMS
 from gateway.core.smart.client import AuthMethod, GrantType
 from gateway.core.smart.pkce import METHOD
-from gateway.core.smart.uris import check_web
+from gateway.core.smart.uris import check_absolute
 
 Document = dict[str, object]
 Endpoint = Literal["authorize", "token", "introspect", "revoke", "manage", "register", "jwks"]
@@ -89,9 +89,9 @@ class Server:
     context: frozenset[Context] = frozenset()
 
     def __post_init__(self) -> None:
-        check_web(self.issuer, "the issuer")
+        check_absolute(self.issuer, "the issuer")
         for name, address in self.endpoints.items():
-            check_web(address, f"the address of {name}")
+            check_absolute(address, f"the address of {name}")
         if not {"authorize", "token"} <= self.endpoints.keys():
             raise ValueError("an authorization server has the endpoints authorize and token")
         if not (self.grant_types and self.auth_methods and self.scopes):

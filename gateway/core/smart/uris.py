@@ -25,6 +25,12 @@ _PRIVATE_USE = re.compile(
 )
 
 
+def check_absolute(uri: str, what: str) -> None:
+    """Raises `ValueError` unless `uri` is https or http with a host, without user or fragment: an address of
+    ours, which the operator chose."""
+    _split(uri, what)
+
+
 def check_web(uri: str, what: str) -> None:
     """Raises `ValueError` unless `uri` is https, or http to this machine itself; `what` begins its text."""
     parts = _split(uri, what)

@@ -96,7 +96,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "no authorize": {"endpoints": {"token": f"{GW}/token"}},
     "no token": {"endpoints": {"authorize": f"{GW}/authorize"}},
     "a relative address": {"endpoints": {**ADDRESSES, "revoke": "/auth/revoke"}},
-    "an address over http": {"endpoints": {**ADDRESSES, "token": "http://gw.example/auth/token"}},
+    "an address that is not of the web": {"endpoints": {**ADDRESSES, "token": "ftp://gw.example/auth/token"}},
     "an issuer that is no address": {"issuer": "gw.example"},
     "no grant types": {"grant_types": ()},
     "no methods": {"auth_methods": ()},

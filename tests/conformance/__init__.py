@@ -1,0 +1,1 @@
+"""One package, so that its gateways end with it: their clocks are put forward."""
