@@ -1,12 +1,14 @@
 """The private JWKs of the gateway's own issuer: EC P-256 for access tokens, RSA for id_tokens.
 
-They are for ES256 and RS256; their form is that of RFC 7518 section 6. A `kid` is the RFC 7638 thumbprint.
+They are for ES256 and RS256; their form is that of RFC 7518 section 6. A `kid` is the RFC 7638 thumbprint,
+and no key is made whose `kid` begins with a dash: in a command it would be read as an option.
 Tokens are signed elsewhere; here the keys are made and checked.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -23,7 +25,7 @@ _RSA_EXPONENT = 65537
 
 def new_issuer_jwk() -> str:
     """A fresh private JWK as one line of JSON."""
-    return json.dumps(_jwk(ec.generate_private_key(ec.SECP256R1())))
+    return _new(lambda: _jwk(ec.generate_private_key(ec.SECP256R1())))
 
 
 def check_issuer_jwk(text: str) -> str:
@@ -42,7 +44,7 @@ def check_issuer_jwk(text: str) -> str:
 
 def new_openid_jwk() -> str:
     """A fresh private RSA JWK as one line of JSON."""
-    return json.dumps(_rsa_jwk(rsa.generate_private_key(_RSA_EXPONENT, _RSA_BITS)))
+    return _new(lambda: _rsa_jwk(rsa.generate_private_key(_RSA_EXPONENT, _RSA_BITS)))
 
 
 def check_openid_jwk(text: str) -> str:
@@ -58,6 +60,12 @@ def check_openid_jwk(text: str) -> str:
     if n.bit_length() < _RSA_BITS or found != _rsa_jwk(numbers.private_key()):
         raise ValueError("the parts of the key do not belong together")
     return text
+
+
+def _new(draw: Callable[[], dict[str, Json]]) -> str:
+    while str((jwk := draw())["kid"]).startswith("-"):
+        pass
+    return json.dumps(jwk)
 
 
 def _members(text: str) -> dict[str, Any]:
