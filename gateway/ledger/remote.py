@@ -33,13 +33,14 @@ _LOOK_AGAIN_S = 0.05
 class RemoteLedger(LedgerView):
     """Appends to the ledger file `path` through its writer, which is told what is `under_way` here.
 
-    Belongs to one event loop.
+    `outside` is where the writer keeps the last published head. Belongs to one event loop.
     """
 
-    def __init__(self, origin: str, path: Path) -> None:
+    def __init__(self, origin: str, path: Path, outside: Path) -> None:
         super().__init__(origin, SqliteReader(path))
         self.under_way = UnderWay()
         self._path = path
+        self._outside = outside
         self._connecting = asyncio.Lock()
         self._connection: _Connection | None = None
 
@@ -62,6 +63,13 @@ class RemoteLedger(LedgerView):
                 address = wire.address_of(self._path)
                 self._connection = _Connection(*await asyncio.open_unix_connection(str(address)))
             return self._connection
+
+    def checkpoint(self) -> bytes:
+        """The copy outside the database: before that is made nobody may see a head (`publisher`)."""
+        try:
+            return self._outside.read_bytes()
+        except OSError as error:
+            raise LedgerUnavailable from error
 
     def close(self) -> None:
         if self._connection is not None:
@@ -139,9 +147,9 @@ async def open_or_connect(path: Path, keys: KeyRing, clock_ms: ClockMs) -> Ledge
 
 
 async def _reach(path: Path, keys: KeyRing) -> RemoteLedger | None:
-    remote = RemoteLedger(keys.origin, path)
+    remote = RemoteLedger(keys.origin, path, keys.checkpoint_path)
     try:
-        open_checkpoint(remote.checkpoint(), [keys.log.verifier], verify_ed25519)
+        open_checkpoint(remote.reader.checkpoint() or b"", [keys.log.verifier], verify_ed25519)
         await remote.connect()
     except OSError:
         remote.close()

@@ -44,7 +44,7 @@ async def remote(house: House, embedded: Ledger) -> AsyncIterator[RemoteLedger]:
     """A ledger that appends through the socket of `embedded`."""
     server = LedgerServer(embedded, house.path)
     await server.start()
-    ledger = RemoteLedger(ORIGIN, house.path)
+    ledger = RemoteLedger(ORIGIN, house.path, house.keys.checkpoint_path)
     yield ledger
     ledger.close()
     await server.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from gateway.core.canon import b64url
 from gateway.core.tlog.checkpoint import open_checkpoint
 from gateway.core.tlog.tiles import TilePath
 from gateway.errors import Gone, LedgerUnavailable, NotFound, VerificationFailed
+from gateway.ledger import publisher
+from gateway.ledger.durable import replace
 from gateway.ledger.ledger import Ledger, open_ledger
 from gateway.ledger.reading import Receipt
 from gateway.ledger.remote import RemoteLedger
@@ -161,6 +164,22 @@ async def test_the_published_head_is_signed_and_kept_outside(house: House, ledge
     checkpoint, _ = open_checkpoint(ledger.checkpoint(), [house.keys.log.verifier], verify_ed25519)
     assert checkpoint.size == 1
     assert house.keys.checkpoint_path.read_bytes() == ledger.checkpoint()
+
+
+async def test_nobody_sees_a_head_before_it_is_kept_outside(
+    house: House, ledger: AnyLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen_early: list[bytes] = []
+
+    def looking(path: Path, data: bytes, mode: int) -> None:
+        seen_early.append(ledger.checkpoint())
+        replace(path, data, mode)
+
+    before = ledger.checkpoint()
+    monkeypatch.setattr(publisher, "replace", looking)
+    await ledger.append([house.read()])
+    await ledger.proof(0)
+    assert seen_early[0] == before != ledger.checkpoint()
 
 
 async def test_facts_are_read_back_by_who_holds_the_keys(house: House, ledger: AnyLedger) -> None:

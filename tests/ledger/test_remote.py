@@ -24,7 +24,7 @@ async def test_a_lost_connection_is_retried_and_nothing_is_appended_twice(
     """The writer appends, then hangs up instead of answering: once, and then every time."""
     server = LedgerServer(embedded, house.path)
     await server.start()
-    remote = RemoteLedger(house.keys.origin, house.path)
+    remote = RemoteLedger(house.keys.origin, house.path, house.keys.checkpoint_path)
     encode = wire.encode
     losses = 1
 
@@ -69,7 +69,7 @@ async def test_the_writer_is_told_what_is_under_way_elsewhere(
 async def test_without_a_writer_nothing_is_recorded(house: House, remote: RemoteLedger) -> None:
     await remote.append([house.read()])
     remote.close()
-    alone = RemoteLedger(house.keys.origin, house.path)
+    alone = RemoteLedger(house.keys.origin, house.path, house.keys.checkpoint_path)
     wire.address_of(house.path).unlink()
     with pytest.raises(LedgerUnavailable):
         await alone.append([house.read()])
@@ -83,7 +83,7 @@ async def test_a_writer_that_restarts_is_found_again(house: House) -> None:
         ledger = open_ledger(house.path, house.keys, clock_ms)
         server = LedgerServer(ledger, house.path)
         await server.start()
-        remote = remote or RemoteLedger(house.keys.origin, house.path)
+        remote = remote or RemoteLedger(house.keys.origin, house.path, house.keys.checkpoint_path)
         assert [r.index for r in await remote.append([house.read()])] == [expected]
         await server.close()
         ledger.close()

@@ -34,7 +34,10 @@ async def test_a_connection_that_cannot_be_accepted_is_accepted_later(
         return await accept(listener)
 
     monkeypatch.setattr(loop, "sock_accept", accepting)
-    server, remote = LedgerServer(embedded, house.path), RemoteLedger(house.keys.origin, house.path)
+    server, remote = (
+        LedgerServer(embedded, house.path),
+        RemoteLedger(house.keys.origin, house.path, house.keys.checkpoint_path),
+    )
     await server.start()
     with caplog.at_level(logging.ERROR):
         receipts = await remote.append([house.read()])
@@ -55,7 +58,10 @@ async def test_a_connection_that_cannot_be_used_is_hung_up_on_and_the_next_is_se
             raise failures.pop()
         return await opened(*arguments, **options)
 
-    server, remote = LedgerServer(embedded, house.path), RemoteLedger(house.keys.origin, house.path)
+    server, remote = (
+        LedgerServer(embedded, house.path),
+        RemoteLedger(house.keys.origin, house.path, house.keys.checkpoint_path),
+    )
     await server.start()
     monkeypatch.setattr(asyncio, "open_unix_connection", opening)
     with caplog.at_level(logging.ERROR):
