@@ -23,6 +23,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
+Scheme = Literal["Bearer", "DPoP"]
+
 
 class ConsentryError(Exception):
     """`text` is what the caller reads; `code` is from FHIR's issue-type value set."""
@@ -42,7 +44,8 @@ class BadRequest(ConsentryError):
 class Unauthenticated(ConsentryError):
     """No token (`oauth_error` None) or one that is not accepted (RFC 6750 section 3.1).
 
-    `scheme` is the one to come back with: DPoP for a token that is bound to a key (RFC 9449 section 7.1).
+    `scheme` is the one to come back with, if it is not that of the request: DPoP for a token that is bound to
+    a key (RFC 9449 section 7.1).
     """
 
     status, code = 401, "login"
@@ -51,7 +54,7 @@ class Unauthenticated(ConsentryError):
         self,
         text: str,
         oauth_error: str | None = "invalid_token",
-        scheme: Literal["Bearer", "DPoP"] = "Bearer",
+        scheme: Scheme | None = None,
     ) -> None:
         super().__init__(text)
         self.oauth_error = oauth_error

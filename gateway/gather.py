@@ -1,28 +1,39 @@
 """What an upstream has to say to a plan: fetched, judged, and its mentions of other records settled.
 
 Nothing here decides or releases. Each answer is judged by the plan's own judge, whole pages of nothing are
-gone through, and a mentioned record may speak only if it was itself fetched and judged visible.
+gone through, and a mentioned record may speak only if it was itself fetched and judged visible. Where labels
+matter, what the records refer to is looked at first. A record that is shown in part is not found by the part
+that is not shown.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway import errors
-from gateway.core.decide import look_ups, next_ask
+from gateway.around import Around
+from gateway.confirming import confirmed
+from gateway.core.asks import look_ups, next_ask
+from gateway.core.confirm import Confirmation
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.codec import CodecError
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.release import (
     Candidate,
     FactsOf,
     Review,
+    as_judged,
     candidate_content,
     identify,
     review_page,
-    without_banned,
 )
+from gateway.core.fhir.searchset import read_page
+from gateway.core.judge import Judge
+from gateway.core.labels.asked import looks_at
+from gateway.core.labels.labeller import lasting
 from gateway.core.plan import Deny, Plan
 from gateway.core.values import Interaction, Ref, UpstreamReply
 from gateway.upstream.client import Transport
@@ -32,10 +43,13 @@ MAX_EMPTY_PAGES: Final = 20  # upstream pages gone through to find one with some
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What may be released, and the records whose mention in it may speak."""
+    """What may be released, the records whose mention in it may speak, and the judge, who knows now what the
+    records refer to. With a `confirmation` nothing but that may be."""
 
     review: Review
     visible: frozenset[Ref]
+    judge: Judge
+    confirmation: Confirmation | None = None
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -49,7 +63,7 @@ async def gather(upstream: Transport, bases: Bases, facts_of: FactsOf, plan: Pla
         UpstreamUnusable, UpstreamTimeout: an answer did not come, or is not understood.
         BadRequest: the upstream does not support the search.
     """
-    asking = _Asking(upstream, bases, facts_of, plan)
+    asking = _Asking(upstream, bases, facts_of, plan, Around(upstream, facts_of, plan))
     if plan.request.interaction is Interaction.SEARCH:
         review = await asking.pages()
     else:
@@ -57,7 +71,10 @@ async def gather(upstream: Transport, bases: Bases, facts_of: FactsOf, plan: Pla
         if isinstance(found, Deny):
             return found
         review = Review((found,))
-    return Gathered(review, await asking.visible(review))
+    if plan.request.interaction is Interaction.CONFIRM:
+        answer = await confirmed(upstream, facts_of, plan, review.candidates[0])
+        return Gathered(review, frozenset(), asking.around.judge, answer)
+    return Gathered(review, await asking.visible(review), asking.around.judge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,7 @@ class _Asking:
     bases: Bases
     facts_of: FactsOf
     plan: Plan
+    around: Around
 
     # --- Instances ---------------------------------------------------------------------------------
 
@@ -78,13 +96,30 @@ class _Asking:
         for reply, version in zip(replies, (None, self.plan.request.version), strict=False):
             if reply.status != 200:
                 return Deny(errors.NotFound(), "not_found")
-            facts_of = self.facts_of if candidate is None else _labelled_like(candidate.facts, self.facts_of)
+            facts_of = self.facts_of if candidate is None else self._labelled_like(candidate)
             candidate = identify(reply.body, self.plan.wanted, version, facts_of)
-            judgement = self.plan.judge(candidate.facts, candidate_content(candidate))
+            content = candidate_content(candidate)
+            judge = await self.around.look([(candidate.facts, content)])
+            judgement = judge(candidate.facts, content)
             if not judgement.visible:
                 return Deny(errors.NotFound(), judgement.reason, judgement.because)
+            candidate = as_judged(candidate, judgement, judge.stays)
         assert candidate is not None, "an instance is always asked for"
-        return without_banned(candidate, self.plan.judge.stays)
+        return candidate
+
+    def _labelled_like(self, current: Candidate) -> FactsOf:
+        """`facts_of` for another version of a record: with the labels that the current one has, or that are
+        found in it."""
+        labels, judge = current.facts.labels, self.around.judge
+        if judge.labels_matter(current.facts):
+            labels |= lasting(judge.found(current.facts, candidate_content(current)))
+
+        def of(raw: bytes) -> Facts:
+            facts = self.facts_of(raw)
+            same = facts.line == current.facts.line
+            return facts if same else facts._replace(labels=facts.labels | labels)
+
+        return of
 
     # --- Searches ----------------------------------------------------------------------------------
 
@@ -94,7 +129,7 @@ class _Asking:
         if not self.plan.asks:
             return Review((), complete=True)
         [ask] = self.plan.asks
-        review = self._page(await self.upstream.fetch(ask), self.plan.required)
+        review = await self._page(await self.upstream.fetch(ask), self.plan.required)
         review = await self._skip_empty(review)
         if review.candidates and review.cursor is not None and self.plan.selective:
             ahead = await self._skip_empty(replace(review, candidates=()))
@@ -105,17 +140,42 @@ class _Asking:
         for _ in range(MAX_EMPTY_PAGES):
             if review.candidates or review.cursor is None:
                 break
-            review = self._page(await self.upstream.fetch(next_ask(self.plan, review.cursor)))
+            review = await self._page(await self.upstream.fetch(next_ask(self.plan, review.cursor)))
         return review
 
-    def _page(self, reply: UpstreamReply, required: Sequence[tuple[str, str]] = ()) -> Review:
+    async def _page(self, reply: UpstreamReply, required: Sequence[tuple[str, str]] = ()) -> Review:
         if reply.status == 400:
             raise errors.BadRequest("The record server does not support this search.")
         if reply.status != 200:
             raise errors.UpstreamUnusable
         kind = self.plan.request.type or ""
-        judge = self.plan.judge
-        return review_page(reply.body, kind, self.bases, required, self.facts_of, judge, judge.stays)
+        judge = await self._look(reply.body)
+        review = review_page(reply.body, kind, self.bases, required, self.facts_of, judge, judge.stays)
+        return self._without_asked(review)
+
+    async def _look(self, body: bytes) -> Judge:
+        """The judge, knowing what the records of a page refer to."""
+        if self.plan.request.interaction is Interaction.SEARCH and not self.plan.selective:
+            return self.around.judge
+        try:
+            found = [Candidate(raw, self.facts_of(raw)) for raw in read_page(body).matches]
+        except CodecError as error:
+            raise errors.UpstreamUnusable from error
+        return await self.around.look([(one.facts, candidate_content(one)) for one in found])
+
+    def _without_asked(self, review: Review) -> Review:
+        """The review without records that the search could have found by what is not shown of them."""
+        if not any([one.cuts or one.trims for one in review.candidates]):
+            return review
+        request, catalogue = self.plan.request, self.plan.judge.catalogue
+        shown = [
+            one
+            for one in review.candidates
+            if not looks_at(request, catalogue, (*one.cuts, *(one.trims or ())))
+        ]
+        withheld = Counter(review.withheld)
+        withheld["searched"] += len(review.candidates) - len(shown)
+        return replace(review, candidates=tuple(shown), withheld=dict(withheld))
 
     # --- Mentions ----------------------------------------------------------------------------------
 
@@ -128,21 +188,13 @@ class _Asking:
             reply = await self.upstream.fetch(ask)
             if reply.status != 200:
                 continue  # a type that the upstream does not know: its mentions stay masked
-            judge = self.plan.judge
+            judge = await self._look(reply.body)
             found = review_page(
                 reply.body, ask.path[1:], self.bases, (), self.facts_of, judge.sees, judge.stays
             )
-            resolved.update(candidate.facts.ref for candidate in found.candidates)
+            resolved.update(found.released())
         return review.released() | resolved
 
 
 def _is_end(review: Review) -> bool:
     return not review.candidates and review.cursor is None
-
-
-def _labelled_like(current: Facts, facts_of: FactsOf) -> FactsOf:
-    def of(raw: bytes) -> Facts:
-        facts = facts_of(raw)
-        return facts._replace(labels=facts.labels | current.labels)
-
-    return of

@@ -7,26 +7,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from gateway import mapping
+from gateway.auth.people.agreeing import relatives_of
+from gateway.auth.store.database import Database
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings
-from gateway.consents.entries import ERASE, FOLLOWED, Erased, Erasure
+from gateway.consents.entries import ERASE, FOLLOWED, Erased, Erasure, OpenedEntry
 from gateway.consents.follow import Followed, Follower
+from gateway.consents.intake import ConsentIntake, Ours
 from gateway.consents.registry import Registry
 from gateway.consents.scope import scope_parser
 from gateway.consents.service import ConsentService
-from gateway.core.canon import Json
+from gateway.core.canon import Json, b64url
 from gateway.core.consent.document import ParseScope
+from gateway.core.consent.membership import Membership
+from gateway.core.consent.rule import ORGANIZATION
+from gateway.core.consent.rules import Implicit, Rules
 from gateway.core.fhir import match
 from gateway.core.fhir.catalogue import VERSIONS, Catalogue, Release
+from gateway.core.labels.findings import Context, Policy
 from gateway.core.record import Draft
 from gateway.core.tlog.tree import leaf_hash
-from gateway.core.values import Term
+from gateway.core.values import Label, Term
 from gateway.entropy import random_bytes
 from gateway.errors import ConfigError, Gone, LedgerUnavailable, VerificationFailed
 from gateway.ledger.keys import KeyRing, load_keys
@@ -43,6 +51,7 @@ from gateway.tokens.mint import Minter
 from gateway.tokens.own import OwnKeys
 
 REQUEST_ID_BYTES = 12
+SECRET_BYTES = 32
 
 
 def now_ms() -> int:
@@ -52,6 +61,11 @@ def now_ms() -> int:
 
 def new_id() -> str:
     return random_bytes(REQUEST_ID_BYTES).hex()
+
+
+def new_secret() -> str:
+    """43 characters of base64url, 256 random bits."""
+    return b64url(random_bytes(SECRET_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,13 @@ class OpenHouse:
     service: ConsentService
     minter: Minter
     policy: str
+
+    def entries(self, kinds: frozenset[str], after: int) -> Iterator[OpenedEntry]:
+        """The entries of `kinds` with an index above `after`, oldest first, but for those that nobody can
+        open any more. Raises VerificationFailed for one that is not what the ledger says."""
+        for stored in self.ledger.entries_of(kinds, after):
+            with suppress(Gone):
+                yield self.reader.open(stored)
 
     async def record(self, drafts: Sequence[Draft]) -> list[Receipt]:
         """Seals and appends; durable when it returns."""
@@ -144,7 +165,14 @@ def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | Rem
         recorder,
         reader,
         Follower(registry, ledger.consent_mark, entries),
-        ConsentService(registry, record, new_id, lambda: now_ms() // 1000, _served_scope(settings)),
+        ConsentService(
+            registry,
+            record,
+            new_id,
+            lambda: now_ms() // 1000,
+            _served_scope(settings),
+            reading_of(settings)[0],
+        ),
         Minter(OwnKeys(TokenKeyFiles(keys.folder, ISSUER)), settings.issuer),
         mapping.digest(),
     )
@@ -174,6 +202,53 @@ def _served_scope(settings: Settings) -> ParseScope:
         return all(match.evaluable(known, kind, term) for known in served if kind in ("*", *known.types))
 
     return scope_parser(frozenset().union(*(known.types for known in served)), evaluable)
+
+
+def intake_of(settings: Settings, service: ConsentService, database: Database) -> ConsentIntake:
+    """Where FHIR Consents come in and go out; `database` is the authorization server's."""
+    upstreams = settings.upstreams
+    bases = [base for upstream in upstreams for base in (settings.audience(upstream), upstream.base_url)]
+    ours = Ours(
+        tuple(dict.fromkeys(bases)),
+        {release: frozenset(mapping.load_catalogue(release).types) for release in VERSIONS},
+        settings.consent.organization,
+        frozenset(Label(*coding.rsplit("|", 1)) for coding in settings.consent.categories),
+        settings.consent.verified_only,
+    )
+    return ConsentIntake(service, ours, partial(relatives_of, database), new_id, lambda: now_ms() // 1000)
+
+
+def usual_release(settings: Settings) -> Release | None:
+    """The FHIR release of the upstreams, if they all have the same."""
+    releases = {upstream.fhir_version for upstream in settings.upstreams}
+    return cast("Release", releases.pop()) if len(releases) == 1 else None
+
+
+def reading_of(settings: Settings) -> tuple[Rules, Membership]:
+    """How consents are read here, and who belongs to whom."""
+    consent = settings.consent
+    membership = Membership(consent.part_of, consent.groups)
+    custodians = frozenset(f"{ORGANIZATION}:{name}" for name in consent.custodians)
+    rules = Rules(
+        implicit=Implicit(consent.implicit),
+        contained=consent.nesting == "contain",
+        custodians=membership.closed(custodians) or None,
+        holds=frozenset(consent.legal_hold),
+    )
+    return rules, membership
+
+
+def label_policy(settings: Settings) -> Policy:
+    """How sensitive records are known here."""
+    labels = settings.labels
+    return Policy(
+        confidence=labels.confidence,
+        context=cast("Context", labels.context),
+        part2_organizations=frozenset(f"Organization/{name}" for name in labels.part2_organizations),
+        part2_sources=frozenset(labels.part2_sources),
+        employees=frozenset(labels.employees),
+        vips=frozenset(labels.vips),
+    )
 
 
 def catalogue_of(upstream: UpstreamSettings) -> Catalogue:

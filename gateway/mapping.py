@@ -12,9 +12,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gateway.core.fhir.catalogue import Catalogue, Release
+from gateway.core.drugs import Interactions, parse_interactions
+from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.catalogue import VERSIONS, Catalogue, Release
+from gateway.core.fhir.compartment import parse_reference
 from gateway.core.fhir.outline import Outline, parse_outlines
+from gateway.core.labels.codes import CodeTable, Row, parse_rows, parse_systems
+from gateway.core.labels.findings import Policy
+from gateway.core.labels.found import Finder
+from gateway.core.labels.labeller import Labeller
+from gateway.core.labels.places import Places, parse_places
+from gateway.core.labels.systems import CodeSystems
+from gateway.core.roles.parse import Faulty, parse_profile
+from gateway.core.roles.profile import Profile
 from gateway.errors import ConfigError
+from gateway.yaml_lines import NotYaml, read_yaml
 
 _PLACES = (Path(__file__).parent / "_mappings", Path(__file__).parent.parent / "mappings")
 
@@ -23,9 +35,8 @@ _PLACES = (Path(__file__).parent / "_mappings", Path(__file__).parent.parent / "
 def load_catalogue(release: Release) -> Catalogue:
     """The catalogue of one FHIR release. Raises ConfigError."""
     slug = release.lower()
-    tables = [
-        load_table(f"{kind}-{slug}.json") for kind in ("search-parameters", "patient-compartment", "access")
-    ]
+    kinds = ("search-parameters", "patient-compartment", "access", "content")
+    tables = [load_table(f"{kind}-{slug}.json") for kind in kinds]
     try:
         return Catalogue.parse(*tables)
     except (ValueError, KeyError, TypeError, AttributeError) as wrong:
@@ -41,11 +52,59 @@ def load_outlines(release: Release) -> dict[str, Outline]:
         raise ConfigError(f"the outlines for FHIR {release} cannot be used: {wrong}") from wrong
 
 
+def load_labeller(policy: Policy, bases: Bases) -> Labeller:
+    """The labeller of one upstream, by the sensitivity tables. Raises ConfigError."""
+    rows, systems, places = _label_tables()
+    codes = CodeTable(rows, systems, policy.confidence)
+    return Labeller(Finder(codes, places, policy, lambda text: parse_reference(text, bases.both)), digest())
+
+
+@functools.cache
+def _label_tables() -> tuple[tuple[Row, ...], CodeSystems, Places]:
+    files = sorted((folder() / "sensitivity").glob("*.json"))
+    try:
+        systems = parse_systems(load_table("code-systems.json"))
+        places = parse_places(load_table("label-places.json"))
+        tables = {file.name: load_table(f"sensitivity/{file.name}") for file in files}
+        return parse_rows(tables, systems, places.knows), systems, places
+    except ValueError as wrong:
+        raise ConfigError(f"the sensitivity tables cannot be used: {wrong}") from wrong
+
+
+@functools.cache
+def load_profiles() -> dict[str, Profile]:
+    """The profile of each role. Raises ConfigError, with a line of text for each fault: file, line, what."""
+    catalogues = [load_catalogue(release) for release in VERSIONS]
+    profiles: dict[str, Profile] = {}
+    faults: list[str] = []
+    for path in sorted((folder() / "roles").glob("*.yaml")):
+        try:
+            profiles[path.stem] = parse_profile(path.stem, read_yaml(path.read_text("utf-8")), catalogues)
+        except Faulty as wrong:
+            faults += [f"mappings/roles/{path.name}:{line}: {text}" for line, text in wrong.faults]
+        except NotYaml as wrong:
+            faults.append(f"mappings/roles/{path.name}:{wrong.line}: {wrong}")
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise ConfigError(f"mappings/roles/{path.name} cannot be read") from wrong
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return profiles
+
+
+@functools.cache
+def load_interactions() -> Interactions:
+    """Which drugs should not be taken together. Raises ConfigError."""
+    try:
+        return parse_interactions(load_table("interactions.json"))
+    except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+        raise ConfigError(f"mappings/interactions.json cannot be used: {wrong}") from wrong
+
+
 @functools.cache
 def digest() -> str:
-    """SHA-256, hex, over names and bytes of every JSON file of the mappings: the policy version."""
+    """SHA-256, hex, over names and bytes of every table and profile of the mappings: the policy version."""
     total = hashlib.sha256()
-    for path in sorted(folder().glob("**/*.json")):
+    for path in sorted([*folder().glob("**/*.json"), *folder().glob("**/*.yaml")]):
         name, data = path.relative_to(folder()).as_posix().encode(), path.read_bytes()
         # Lengths keep two different folders from reading as the same bytes.
         total.update(b"%d:%s%d:" % (len(name), name, len(data)) + data)

@@ -22,8 +22,9 @@ from urllib.parse import urlencode
 from gateway import errors
 from gateway.consents.standings import Standings
 from gateway.core.canon import sha256
+from gateway.core.consent.egress import EGRESS
 from gateway.core.consent.evaluate import Because
-from gateway.core.decide import ConsentView, House, decide, page_binding
+from gateway.core.decide import decide, page_binding
 from gateway.core.fhir.codec import pretty
 from gateway.core.fhir.conditional import entity_tag, modified_s, unchanged
 from gateway.core.fhir.release import (
@@ -34,17 +35,22 @@ from gateway.core.fhir.release import (
     build_instance,
     build_searchset,
     candidate_content,
+    is_noticed,
 )
 from gateway.core.fhir.request import check_refused_body, parse_request
+from gateway.core.fhir.telling import Notice, Telling
+from gateway.core.judge import Judge
 from gateway.core.plan import Deny, Permit, Plan
 from gateway.core.record import Draft, Occasion, Outcome, deny_drafts, permit_drafts
 from gateway.core.smart.dpop import Asked
+from gateway.core.standing import ConsentView, House
 from gateway.core.values import ConsentRef, FhirRequest, Interaction, Token
 from gateway.gather import Gathered, gather
 from gateway.ledger.reading import Receipt
 from gateway.tokens.bearer import Presented, presented
+from gateway.tokens.certificate import in_force
 from gateway.tokens.pages import Page, PageSealer, gone
-from gateway.tokens.proof import check_holder
+from gateway.tokens.proof import Evidence, check_holder
 from gateway.tokens.used_proofs import UsedProofs
 from gateway.upstream.client import Transport
 
@@ -62,7 +68,7 @@ REASONS: Final[Mapping[type[errors.ConsentryError], str]] = {
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """A request as the web layer hands it over: its bytes, and headers known to be single. `proof` is that of
-    DPoP, whatever it is."""
+    DPoP, whatever it is; `certificate` that of the client's TLS connection (DER)."""
 
     method: str
     path: bytes
@@ -71,13 +77,15 @@ class Incoming:
     authorization: Sequence[bytes] = field(repr=False)
     body: bytes = field(repr=False)
     proof: bytes | None = field(default=None, repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What leaves. `error` is the refusal that the web layer renders; then there is no body.
 
-    `tag` is the opaque part of a weak entity tag, `modified` in seconds since the epoch.
+    `tag` is the opaque part of a weak entity tag, `modified` in seconds since the epoch. `noticed`: it says
+    that something may be withheld.
     """
 
     status: int
@@ -86,6 +94,7 @@ class Answer:
     tag: str | None = None
     modified: int | None = None
     error: errors.ConsentryError | None = None
+    noticed: bool = False
 
 
 class Consents(Protocol):
@@ -118,6 +127,7 @@ class Ports:
     pages: PageSealer
     now_ms: Callable[[], int]
     new_id: Callable[[], str]
+    notice: Notice = "silent"
     standings: Standings = field(default_factory=Standings)
     used_proofs: UsedProofs = field(default_factory=UsedProofs)
 
@@ -137,7 +147,7 @@ async def serve(ports: Ports, incoming: Incoming) -> Answer:
         return Answer(200, ports.capabilities, ())  # what we are is no record of anybody's
     shown = presented(incoming.authorization)
     token = await ports.verify(shown.text, ports.audience, now_s)
-    if token.key is not None or shown.with_proof:
+    if token.confirmation is not None or shown.with_proof:
         _check_holder(ports, incoming, shown, token, now_s)
     _check_in_force(token, ports.consents.at_head()[1])
     occasion = Occasion(ports.new_id(), now_s, ports.policy, token)
@@ -212,11 +222,13 @@ def _still_holds(ports: Ports, occasion: Occasion, plan: Plan, page: Page | None
 
 
 def _check_holder(ports: Ports, incoming: Incoming, shown: Presented, token: Token, now_s: int) -> None:
-    """A token that is bound to a key is for its holder alone (RFC 9449 section 7). Raises Unauthenticated."""
+    """A bound token is for its holder alone (RFC 9449 section 7, RFC 8705 section 3). Raises
+    Unauthenticated."""
     # Our address as we publish it: what the client says in Host has no part in it.
     address = ports.house.bases.public + incoming.path.decode("latin-1")
     asked = Asked(incoming.method, address, token.digest)
-    check_holder(token, shown, incoming.proof, asked, now_s, ports.used_proofs)
+    evidence = Evidence(incoming.proof, in_force(incoming.certificate, now_s))
+    check_holder(token, shown, evidence, asked, now_s, ports.used_proofs)
 
 
 def _check_in_force(token: Token, consents: ConsentView) -> None:
@@ -253,27 +265,32 @@ async def _release(
     ports: Ports, occasion: Occasion, plan: Plan, view: ConsentView, gathered: Gathered
 ) -> Answer:
     """Builds what may go, records it, and only then hands it on."""
-    request = plan.request
+    request, ceiling = plan.request, plan.judge.ceiling
+    telling = Telling(ports.notice, EGRESS, shown=ceiling is not None and ceiling.shows_labels)
     tag, modified, known = None, None, False
     if request.interaction is Interaction.SEARCH:
-        body = _searchset(ports, occasion, plan, gathered)
+        body = _searchset(ports, occasion, plan, gathered, telling)
+        digest = sha256(body)
+    elif gathered.confirmation is not None:
+        body = gathered.confirmation.parameters()
         digest = sha256(body)
     else:
         [candidate] = gathered.candidates
-        body = build_instance(candidate, gathered.visible, request.shape, ports.outlines)
+        body = build_instance(candidate, gathered.visible, request.shape, ports.outlines, telling)
         digest = sha256(body)
         tag, modified = entity_tag(digest), modified_s(candidate.facts.updated)
         known = unchanged(tag, modified, request.if_none_match, request.if_modified_since)
     if known or request.shape.pretty:
         body = b"" if known else pretty(body)
         digest = sha256(body)
-    consents = _consents(plan, view, gathered.candidates)
+    consents = _consents(gathered.judge, view, gathered.candidates)
     outcome = Outcome(304 if known else 200, body, digest, gathered.candidates, consents)
     receipts = await _recorded(ports, permit_drafts(occasion, request, outcome))
-    return Answer(outcome.status, body, receipts, tag, modified)
+    noticed = is_noticed(gathered.candidates, telling)
+    return Answer(outcome.status, body, receipts, tag, modified, noticed=noticed)
 
 
-def _searchset(ports: Ports, occasion: Occasion, plan: Plan, gathered: Gathered) -> bytes:
+def _searchset(ports: Ports, occasion: Occasion, plan: Plan, gathered: Gathered, telling: Telling) -> bytes:
     request, public = plan.request, ports.house.bases.public
     here = f"{public}/{request.type}"
     return build_searchset(
@@ -284,6 +301,7 @@ def _searchset(ports: Ports, occasion: Occasion, plan: Plan, gathered: Gathered)
         public,
         f"{here}?{urlencode(request.query)}" if request.query else here,
         _next_link(ports, occasion, plan, here, gathered.review.cursor),
+        telling,
     )
 
 
@@ -295,7 +313,7 @@ def _next_link(ports: Ports, occasion: Occasion, plan: Plan, here: str, cursor: 
     return f"{here}?_page={ports.pages.seal(page, occasion.at_s)}"
 
 
-def _consents(plan: Plan, view: ConsentView, candidates: Sequence[Candidate]) -> dict[str, ConsentRef]:
+def _consents(judge: Judge, view: ConsentView, candidates: Sequence[Candidate]) -> dict[str, ConsentRef]:
     """For each patient the consent that let the first of their records go; none for one's own."""
     found: dict[str, ConsentRef] = {}
     seen: set[str] = set()
@@ -303,7 +321,7 @@ def _consents(plan: Plan, view: ConsentView, candidates: Sequence[Candidate]) ->
         if candidate.facts.owners <= seen:
             continue
         seen |= candidate.facts.owners
-        because = plan.judge(candidate.facts, candidate_content(candidate)).because
+        because = judge(candidate.facts, candidate_content(candidate)).because
         for patient, ref in _entries(because, view):
             found.setdefault(patient, ref)
     return found

@@ -8,11 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from tests.auth.counter import Reader
 from tests.cli.support import ROOT, Place, command, process_refused, runs
 
 LAST_LINE = "Ctrl-C ends it."
@@ -56,15 +59,79 @@ def test_a_program_is_told_in_one_line_once_all_is_up(tmp_path: Path) -> None:
         told = json.loads(served.said)
         assert sorted(told.pop("try")) == ["read", "revoke", "verify"]
         bearer = {"Authorization": f"Bearer {told.pop('token')}"}
-        with httpx.Client(base_url=told["url"], trust_env=False, headers=bearer) as client:
+        with httpx.Client(base_url=told["url"], trust_env=False, timeout=60, headers=bearer) as client:
             assert client.get(f"{told['fhir'][0]}/Patient/{told['patient']}").status_code == 200
             assert client.get(f"{told['fhir'][0]}/Patient/pat-b").status_code == 404
-            assert httpx.get(told["ledger"], trust_env=False).text.startswith("demo.example/consentry\n")
-            assert httpx.get(f"{told['upstream']}/Patient/pat-b", trust_env=False).status_code == 200
+            assert httpx.get(told["ledger"], trust_env=False, timeout=60).text.startswith(
+                "demo.example/consentry\n"
+            )
+            assert (
+                httpx.get(f"{told['upstream']}/Patient/pat-b", trust_env=False, timeout=60).status_code == 200
+            )
         shown = Place(tmp_path / "demo", 0).json("consent", "show", told["consent"])
         assert (shown["patient"], shown["grantees"]) == (told["patient"], [f"client:{told['client']}"])
         assert told["config"] == str(tmp_path / "demo" / "consentry.toml")
         assert served.end() == 0
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What a running demo tells programs."""
+    folder = tmp_path_factory.mktemp("told") / "demo"
+    with command("demo", "--port", "0", "--folder", str(folder), "--json", until="{") as served:
+        yield json.loads(served.said)
+
+
+def decided(told: dict[str, Any], browser: httpx.Client, step: str) -> httpx.Response:
+    """The app's page after the patient decided about it, by the button of that name."""
+    page = browser.get(told["app"] + "/connect")
+    fields = {"login": told["login"], "password": told["password"], "step": "password"}
+    for _ in range(2):
+        [form] = [form for form in Reader(page.text).forms if ("step", fields["step"]) in form.buttons]
+        address = page.url.join(form.action)
+        page = browser.post(address, data={**form.fields, **fields}, headers={"Origin": told["url"]})
+        fields = {"step": step}
+    return page
+
+
+@pytest.fixture
+def browser() -> Iterator[httpx.Client]:
+    with httpx.Client(trust_env=False, follow_redirects=True, timeout=60) as client:
+        yield client
+
+
+def test_a_patient_lets_the_app_in_and_sends_it_away(told: dict[str, Any], browser: httpx.Client) -> None:
+    page = decided(told, browser, "allow")
+    assert str(page.url) == told["app"] + "/"
+    assert re.findall(r"GET (\w+): 200 OK", page.text) == [
+        "Patient", "Observation", "Condition", "MedicationRequest",
+    ]  # fmt: skip
+    assert "Ann Åsa Almquist" in page.text
+    assert "7.10 mmol/L" in page.text
+    shown = browser.get(told["url"] + "/auth/manage")
+    section = re.search(r"Health Diary</h2>.*?</section>", shown.text, re.S)
+    assert section is not None
+    [form] = Reader(section[0]).forms
+    done = browser.post(told["url"] + form.action, data=form.fields, headers={"Origin": told["url"]})
+    assert "It is withdrawn" in done.text
+    after = browser.get(told["app"])
+    assert re.findall(r"GET \w+: (\d+)", after.text) == ["401"] * 4
+    assert "Ann" not in after.text
+
+
+def test_a_patient_keeps_their_records_to_themselves(told: dict[str, Any], browser: httpx.Client) -> None:
+    page = decided(told, browser, "deny")
+    assert (str(page.url), "You kept it to yourself" in page.text) == (told["app"] + "/", True)
+
+
+@pytest.mark.parametrize("state", ["", "?state=", "?code=x&state=x", "?error=%3Cb%3E&state=x"])
+def test_an_answer_to_no_question_is_not_taken(
+    told: dict[str, Any], browser: httpx.Client, state: str
+) -> None:
+    browser.get(told["app"] + "/connect")
+    answer = browser.get(told["app"] + "/callback" + state)
+    assert (answer.status_code, "to no question of ours" in answer.text) == (400, True)
+    assert "<b>" not in answer.text
 
 
 def test_check_tells_programs_what_came_back() -> None:

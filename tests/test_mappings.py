@@ -10,8 +10,10 @@ from typing import get_args
 
 import pytest
 
+from gateway import mapping
 from gateway.core.fhir.catalogue import VERSIONS, Release
-from gateway.mapping import digest, folder, load_catalogue, load_outlines, load_table
+from gateway.errors import ConfigError
+from gateway.mapping import digest, folder, load_catalogue, load_outlines, load_profiles, load_table
 from mappings.build.tables import tables
 
 RELEASES: tuple[Release, ...] = get_args(Release)
@@ -178,6 +180,47 @@ def test_outlines_that_are_known(
 def test_digest_covers_every_file() -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", digest())
     assert digest() != hashlib.sha256().hexdigest()
+
+
+def test_digest_covers_roles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapping, "folder", lambda: tmp_path)
+    seen = set()
+    for name, text in (("a.json", "{}"), ("b.yaml", "role: b"), ("b.yaml", "role: c")):
+        (tmp_path / name).write_text(text)
+        seen.add(digest.__wrapped__())
+    assert len(seen) == 3
+
+
+def test_what_is_wrong_with_roles_is_told_with_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all files at once."""
+    (tmp_path / "roles").mkdir()
+    good = "role: a\nabout: x\npurposes: [TREAT]\ntypes: {Patient: all}\n"
+    for name, text in (("a", good), ("b", good), ("c", "role: [r\n"), ("d", good.replace("all", "some"))):
+        (tmp_path / "roles" / f"{name}.yaml").write_text(text)
+    monkeypatch.setattr(mapping, "folder", lambda: tmp_path)
+    monkeypatch.setattr(mapping, "load_catalogue", {r: load_catalogue(r) for r in RELEASES}.__getitem__)
+    with pytest.raises(ConfigError) as wrong:
+        load_profiles.__wrapped__()
+    assert wrong.value.text.splitlines() == [
+        "mappings/roles/b.yaml:1: role, which is the name of the file: there is no a",
+        "mappings/roles/c.yaml:2: expected ',' or ']', but got '<stream end>'",
+        "mappings/roles/d.yaml:1: role, which is the name of the file: there is no a",
+        "mappings/roles/d.yaml:4: Patient: there is no some",
+    ]
+    for name in "bcd":
+        (tmp_path / "roles" / f"{name}.yaml").unlink()
+    assert load_profiles.__wrapped__().keys() == {"a"}
+
+
+def test_roles_are_those_of_the_documents() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "roles.md").read_text()
+    table = page.partition("## The roles")[2].partition("## The file")[0]
+    rows = re.findall(r"^\| `([a-z]+)` \| ([A-Z, ]+) \|", table, re.MULTILINE)
+    assert {role: set(purposes.split(", ")) for role, purposes in rows} == {
+        role: set(profile.purposes) for role, profile in load_profiles().items()
+    }
 
 
 GENERATED = ("search-parameters", "patient-compartment", "outlines")

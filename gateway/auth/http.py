@@ -14,15 +14,28 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.core.smart import dpop, parameters
-from gateway.errors import BadRequest, ConsentryError, OAuthCode, OAuthError, PayloadTooLarge, Unauthenticated
+from gateway.errors import (
+    BadRequest,
+    ConsentryError,
+    OAuthCode,
+    OAuthError,
+    PayloadTooLarge,
+    Scheme,
+    Unauthenticated,
+)
+from gateway.tokens.bearer import scheme_of
+from gateway.tokens.certificate import STATE, Certificate, in_force
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 # What a 401 asks for (RFC 9110 section 11.6.1): access tokens by RFC 6750 or RFC 9449, clients by HTTP Basic.
 CHALLENGES: Final = {
-    "invalid_token": 'Bearer error="invalid_token"',
-    "invalid_dpop_proof": f'DPoP error="invalid_dpop_proof", algs="{" ".join(dpop.ALGORITHMS)}"',
+    ("invalid_token", "Bearer"): 'Bearer error="invalid_token"',
+    **{
+        (code, dpop.SCHEME): f'{dpop.SCHEME} error="{code}", algs="{" ".join(dpop.ALGORITHMS)}"'
+        for code in ("invalid_token", dpop.CODE)
+    },
 }
 CLIENT_CHALLENGE: Final = 'Basic realm="consentry"'
 
@@ -40,7 +53,7 @@ def endpoint(handler: Handler) -> Handler:
         except OAuthError as error:
             return failure(error)
         except ConsentryError as error:
-            return _other_failure(error)
+            return _other_failure(error, scheme_of(authorization_of(request)))
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was issued and nothing is told
             log.error("A defect: %s", type(error).__qualname__)
             return _reply({"error": "server_error"}, 500)
@@ -53,8 +66,9 @@ def reply(body: Mapping[str, Any], status: int = 200) -> Response:
     return _reply(body, status)
 
 
-def failure(error: OAuthError) -> Response:
-    challenge = CHALLENGES.get(error.error, CLIENT_CHALLENGE)
+def failure(error: OAuthError, scheme: Scheme = "Bearer") -> Response:
+    """`scheme` is the one to come back with, if it is an access token that was refused."""
+    challenge = CHALLENGES.get((error.error, scheme), CLIENT_CHALLENGE)
     headers = {"WWW-Authenticate": challenge} if error.status == 401 else {}
     return _reply({"error": error.error, "error_description": error.text}, error.status, headers)
 
@@ -99,6 +113,11 @@ def proof_of(request: Request) -> bytes | None:
     return b", ".join(values) if values else None
 
 
+def certificate_of(request: Request, now_s: int) -> Certificate | None:
+    """The certificate of the client's TLS connection, if it has one that is in force."""
+    return in_force(request.scope.get("state", {}).get(STATE), now_s)
+
+
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body. Raises PayloadTooLarge; BadRequest if the caller went away before its end."""
     body = bytearray()
@@ -112,16 +131,23 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _other_failure(error: ConsentryError) -> Response:
+def _other_failure(error: ConsentryError, sent: Scheme) -> Response:
     if error.status >= 500:
         cause = error.__cause__
         log.warning("%s: %s", type(error).__name__, "no cause" if cause is None else type(cause).__qualname__)
         return _reply({"error": "temporarily_unavailable"}, 503)
-    code: OAuthCode = "invalid_token" if isinstance(error, Unauthenticated) else "invalid_request"
+    code, scheme = _code(error, sent)
     try:
-        return failure(OAuthError(code, error.text, error.status))
+        return failure(OAuthError(code, error.text, error.status), scheme)
     except ValueError:  # words that OAuth does not allow
-        return failure(OAuthError(code, "The request is not accepted.", error.status))
+        return failure(OAuthError(code, "The request is not accepted.", error.status), scheme)
+
+
+def _code(error: ConsentryError, sent: Scheme) -> tuple[OAuthCode, Scheme]:
+    """The error code, and the scheme to come back with."""
+    if not isinstance(error, Unauthenticated):
+        return "invalid_request", sent
+    return "invalid_dpop_proof" if error.oauth_error == dpop.CODE else "invalid_token", error.scheme or sent
 
 
 def _reply(body: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> Response:

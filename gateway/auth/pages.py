@@ -1,8 +1,8 @@
 """Pages for people: templates, the headers that all of them have, and the files they need.
 
-A page loads nothing but our style sheet and icon, runs no script, is in no frame and no cache, and sends
-its forms only here. What is put into a template is text: it is escaped wherever it stands. No page needs
-JavaScript.
+A page loads nothing but our style sheet and icon, is in no frame and no cache, and sends its forms only
+here. What is put into a template is text: it is escaped wherever it stands. No page runs a script, but for
+those about passkeys, which are nothing without one: that is ours, in a file.
 """
 
 from __future__ import annotations
@@ -42,16 +42,22 @@ TITLES: Final = {
 OTHERWISE: Final = "That did not work"
 
 _HERE: Final = Path(__file__).parent
-_MEDIA_TYPES: Final = {"style.css": "text/css", "icon.svg": "image/svg+xml"}
+_MEDIA_TYPES: Final = {
+    "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    "passkeys.js": "text/javascript",
+}
 _SOURCE = re.compile(r"[a-z][a-z0-9+.-]*:(//[a-z0-9.:\[\]-]+)?", re.ASCII)
 
 log = logging.getLogger("consentry.auth")
 
 
 class Pages:
-    """The templates, and the static files, whose addresses change with their bytes."""
+    """The templates, and the static files, whose addresses change with their bytes. `passkeys` is whether
+    pages offer them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, passkeys: bool = False) -> None:
+        self.passkeys = passkeys
         # Here, so that commands, which show no page, do not wait for it.
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -66,7 +72,12 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.globals.update(style=addresses["style.css"], icon=addresses["icon.svg"])
+        self._templates.globals.update(
+            style=addresses["style.css"],
+            icon=addresses["icon.svg"],
+            passkeys_script=addresses["passkeys.js"],
+            passkeys_offered=passkeys,
+        )
 
     def page(
         self,
@@ -75,10 +86,12 @@ class Pages:
         status: int = 200,
         form_to: Iterable[str] = (),
         headers: Mapping[str, str] | None = None,
+        script: bool = False,
         **values: object,
     ) -> Response:
-        """The page of a template. `form_to` are the sources (`source_of`) that a form may lead on to."""
-        policy = {"Content-Security-Policy": _policy(form_to)}
+        """The page of a template. `form_to` are the sources (`source_of`) that a form may lead on to; with
+        `script` it may run the scripts of ours that it names."""
+        policy = {"Content-Security-Policy": _policy(form_to, script)}
         body = self._templates.get_template(template).render(values)
         return HTMLResponse(body, status, headers={**HEADERS, **policy, **(headers or {})})
 
@@ -127,13 +140,14 @@ def source_of(redirect_uri: str) -> str:
     return source
 
 
-def _policy(form_to: Iterable[str]) -> str:
+def _policy(form_to: Iterable[str], script: bool) -> str:
     forms = ["'self'", *form_to]
     if any(_SOURCE.fullmatch(source) is None for source in forms[1:]):
         raise ValueError("not a source")
     return (
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        f"form-action {' '.join(forms)}"
+        + ("script-src 'self'; " if script else "")
+        + f"form-action {' '.join(forms)}"
     )
 
 

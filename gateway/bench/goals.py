@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.bench.deciding import DEEP, FIVE, THOUSAND
 from gateway.bench.report import Cell, Column, Table
 
 Record = Mapping[str, Cell]
@@ -101,6 +102,18 @@ GOALS: Final = (
         _figure("filter", "new_mb_per_second", entries=1000),
     ),
     Goal("whose a resource is", False, 5, "µs", ("owners",), _slowest("owners", "us")),
+    Goal("decide, five consents", False, 20, "µs", ("decide",), _figure("decide", "us", case=FIVE)),
+    Goal(
+        "the same, three deep with labels", False, 100, "µs", ("decide",), _figure("decide", "us", case=DEEP)
+    ),
+    Goal(
+        "the first, a thousand consents",
+        False,
+        1000,
+        "µs",
+        ("decide",),
+        _figure("decide", "first_us", case=THOUSAND),
+    ),
     Goal("entry of a read", False, 60, "µs", ("entry",), _figure("entry", "us", entry="a read")),
     Goal(
         "durable appends, 256 waiting",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.bench import appends, costs, membership, requests, services, verifying
+from gateway.bench import appends, costs, deciding, membership, requests, services, verifying
 from gateway.bench.figures import Tick
 from gateway.bench.goals import beside_goals
 from gateway.bench.machine import describe
@@ -33,6 +33,7 @@ SECTIONS: Final = (
     Section("entry", costs.entry, costs.one_step_a_turn),
     Section("filter", costs.filtering, costs.filter_steps),
     Section("owners", membership.measure, costs.one_step_a_turn),
+    Section("decide", deciding.measure, costs.one_step_a_turn),
     Section("token", costs.token, costs.one_step_a_turn),
     Section("services", services.measure, services.steps),
     Section("verify", verifying.measure, verifying.steps),

@@ -10,7 +10,21 @@ import click
 
 from gateway import __version__
 from gateway.bench.command import bench
-from gateway.cli import client, config, consent, demo, keys, ledger, serve, token, user
+from gateway.cli import (
+    break_glass,
+    client,
+    config,
+    consent,
+    consent_fhir,
+    demo,
+    keys,
+    ledger,
+    preview,
+    serve,
+    token,
+    user,
+    user_link,
+)
 from gateway.cli.common import Commands
 
 
@@ -31,9 +45,17 @@ for command in (
     keys.keys,
     consent.consent,
     token.token,
+    preview.simulate,
     client.client,
     user.user,
+    break_glass.break_glass,
     ledger.ledger,
     bench,
 ):
     main.add_command(command)
+for as_fhir in (consent_fhir.take, consent_fhir.export, consent_fhir.sync):
+    consent.consent.add_command(as_fhir)
+for previewing in (preview.preview, preview.compare):
+    consent.consent.add_command(previewing)
+for linking in (user_link.link, user_link.unlink, user_link.reset_passkeys):
+    user.user.add_command(linking)

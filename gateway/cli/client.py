@@ -17,25 +17,24 @@ import click
 from gateway.auth.clients.registry import TABLES, Clients, Registered, Secrets
 from gateway.auth.store.database import Database
 from gateway.auth.store.grants import Access
-from gateway.auth.tokens.ending import Why
+from gateway.auth.tokens.ending import MOST_AT_ONCE, Why
 from gateway.cli.client_view import described, lines
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
+from gateway.cli.service_tokens import service_tokens
 from gateway.config import Settings
 from gateway.consents.entries import TOKEN_REVOKE, end_of_token_facts
-from gateway.core.canon import Json, b64url
+from gateway.core.canon import Json
 from gateway.core.fhir import codec
 from gateway.core.record import Draft
-from gateway.core.smart.client import AUTH_METHODS, GRANT_TYPES
+from gateway.core.smart.client import AUTH_METHODS, GRANT_TYPES, Client
 from gateway.core.smart.metadata import read_metadata
-from gateway.entropy import random_bytes
 from gateway.errors import BadRequest, NotFound
-from gateway.house import OpenHouse, new_id, now_ms
+from gateway.house import OpenHouse, new_id, new_secret, now_ms
 from gateway.ledger.keys import load_keys
 
 T = TypeVar("T")
 
 MAX_FILE_BYTES: Final = 256 * 1024
-SECRET_BYTES: Final = 32
 
 client_argument = click.argument("client_id", metavar="CLIENT")
 json_file = click.File("rb")
@@ -82,7 +81,7 @@ def add(config: Path, as_json: bool, client_id: str | None, metadata: Any, **opt
     """
     given = {**_metadata(metadata), **_members(options)}
     new = read_metadata(given, client_id or new_id())
-    secrets = Secrets(_new_secret() if new.kind == "symmetric" else None)
+    secrets = Secrets(new_secret() if new.kind == "symmetric" else None)
     added = _in_office(
         settings_of(config), lambda office: office.clients.add(new, "operator", secrets, office.now_s)
     )
@@ -128,7 +127,7 @@ def change(config: Path, as_json: bool, client_id: str, metadata: Any) -> None:
 @json_option
 def secret(config: Path, as_json: bool, client_id: str) -> None:
     """Give a client a new secret and print it, this once. The old one is over at once."""
-    made = _new_secret()
+    made = new_secret()
     _print(
         _in_office(settings_of(config), lambda office: office.clients.set_secret(client_id, made)),
         as_json,
@@ -141,7 +140,7 @@ def secret(config: Path, as_json: bool, client_id: str) -> None:
 @config_option
 @json_option
 def disable(config: Path, as_json: bool, client_id: str) -> None:
-    """Give a client nothing more, and end the access tokens that people approved for it."""
+    """Give a client nothing more, and end its access tokens."""
     settings = settings_of(config)
 
     async def work(office: _Office) -> tuple[Registered, list[Access]]:
@@ -149,7 +148,7 @@ def disable(config: Path, as_json: bool, client_id: str) -> None:
         return done, await office.clients.live_tokens(client_id, office.now_s)
 
     done, left = _in_office(settings, work)
-    _withdraw(settings, client_id, left, "operator")
+    _withdraw(settings, done.client, left, "operator")
     _print(done, as_json)
 
 
@@ -174,8 +173,13 @@ def enable(config: Path, as_json: bool, client_id: str) -> None:
 def remove(config: Path, as_json: bool, client_id: str) -> None:
     """Remove a client and all that it was granted. Its id is never given again."""
     settings = settings_of(config)
-    left = _in_office(settings, lambda office: office.clients.remove(client_id, office.now_s))
-    _withdraw(settings, client_id, left, "client-removed")
+
+    async def work(office: _Office) -> tuple[Client, list[Access]]:
+        found = await _found(office, client_id)
+        return found.client, await office.clients.remove(client_id, office.now_s)
+
+    removed, left = _in_office(settings, work)
+    _withdraw(settings, removed, left, "client-removed")
     if as_json:
         print_json({"client_id": client_id, "removed": True})
     else:
@@ -196,18 +200,27 @@ def _in_office(settings: Settings, work: Callable[[_Office], Awaitable[T]]) -> T
     return asyncio.run(whole())
 
 
-def _withdraw(settings: Settings, client_id: str, left: Sequence[Access], reason: Why) -> None:
-    """Tells the ledger that these tokens are over. If this fails: `disable` can be run again, and those of a
-    removed client a server finishes (`ending.sweep`)."""
-    if not left:
+def _withdraw(settings: Settings, gone: Client, left: Sequence[Access], reason: Why) -> None:
+    """Tells the ledger that these tokens are over, and a service's own. If this fails: `disable` can be run
+    again, those that people approved for a removed client a server finishes (`ending.sweep`), and a service's
+    own last five minutes."""
+    is_service = "client_credentials" in gone.grant_types
+    if not left and not is_service:
         return
 
     async def record(house: OpenHouse) -> None:
-        common: dict[str, Json] = {"act": "operator", "cli": client_id, "rid": new_id(), "pol": house.policy}
+        common: dict[str, Json] = {"act": "operator", "cli": gone.id, "rid": new_id(), "pol": house.policy}
         places = [(access.entry, access.hash) for access in left]
-        await house.record(
-            [Draft(TOKEN_REVOKE, None, {**common, **end_of_token_facts(p, reason)}) for p in places]
-        )
+        if is_service:
+            places += service_tokens(house, gone.id, now_ms() // 1000)
+        _, view = house.consents.at_head()
+        drafts = [
+            Draft(TOKEN_REVOKE, None, {**common, **end_of_token_facts(place, reason)})
+            for place in places
+            if not view.is_revoked(place)
+        ]
+        for first in range(0, len(drafts), MOST_AT_ONCE):
+            await house.record(drafts[first : first + MOST_AT_ONCE])
 
     in_house(settings, record)
 
@@ -249,10 +262,6 @@ def _json(file: Any) -> Any:
         return codec.parse(data)
     except codec.CodecError as error:
         raise BadRequest(f"{file.name} is not JSON that is accepted: {error}.") from error
-
-
-def _new_secret() -> str:
-    return b64url(random_bytes(SECRET_BYTES))
 
 
 def _print(found: Registered, as_json: bool, secret: str | None = None) -> None:

@@ -14,15 +14,18 @@ from typing import NoReturn, cast
 import click
 
 from gateway import mapping
+from gateway.auth.providers.metadata import read_metadata, well_known
 from gateway.cli.announced import not_announced
 from gateway.cli.common import WRONG, config_option, json_option, print_json, settings_of
-from gateway.config import Settings, Upstream
+from gateway.cli.tls import authorities_of, context_of
+from gateway.config import LoginProvider, Settings, Upstream
 from gateway.core.canon import Json
 from gateway.core.fhir.catalogue import Release
 from gateway.errors import ConfigError
 from gateway.ledger.keys import load_keys
 from gateway.tokens.fetch import FetchFailed, HttpxFetch
 from gateway.tokens.jwks import parse_jwks
+from gateway.tokens.signer import read_signer
 
 MAX_METADATA_BYTES = 16 * 1024 * 1024
 
@@ -67,12 +70,27 @@ def _files(settings: Settings) -> Iterator[str]:
             mapping.load_outlines(cast("Release", release))
         except ConfigError as error:
             yield error.text
+    try:
+        mapping.load_profiles()
+    except ConfigError as error:
+        yield from error.text.splitlines()
     for issuer in settings.issuers:
         if isinstance(issuer.jwks, Path):
             try:
                 _check_keys(issuer.jwks.read_bytes())
             except (OSError, ValueError) as error:
                 yield f"issuers: the key set {issuer.jwks} cannot be used: {error}"
+    for provider in settings.login_providers:
+        if provider.client_key is not None:
+            try:
+                read_signer(provider.client_key)
+            except (OSError, ValueError) as error:
+                yield f"login_providers: the key {provider.client_key} cannot be used: {error}"
+    for usable in (context_of, authorities_of):
+        try:
+            usable(settings.tls)
+        except ConfigError as error:
+            yield error.text
     if settings.ledger.keys.is_dir():
         try:
             if load_keys(settings.ledger.keys).origin != settings.ledger.origin:
@@ -91,7 +109,19 @@ async def _addresses(settings: Settings) -> list[str]:
                 _check_keys(await _fetched(fetch, issuer.jwks))
             except (FetchFailed, ValueError) as error:
                 problems.append(f"issuers: no key set at {issuer.jwks}: {error}")
+    for provider in settings.login_providers:
+        problems += await _provider(fetch, provider)
     return problems
+
+
+async def _provider(fetch: HttpxFetch, provider: LoginProvider) -> list[str]:
+    method = "private_key_jwt" if provider.client_secret is None else "client_secret_basic"
+    try:
+        found = await _fetched(fetch, well_known(provider.issuer))
+        _check_keys(await _fetched(fetch, read_metadata(found, provider.issuer, method).jwks_uri))
+    except (FetchFailed, ValueError) as error:
+        return [f"login_providers: {provider.name} cannot be used at {provider.issuer}: {error}"]
+    return []
 
 
 async def _upstream(fetch: HttpxFetch, upstream: Upstream) -> list[str]:
@@ -127,10 +157,15 @@ def _check_keys(data: bytes) -> None:
 
 def _summary(settings: Settings) -> Iterator[str]:
     server, ledger = settings.server, settings.ledger
-    yield f"listens on {server.host}:{server.port}, known as {server.public_url}"
+    transport = "HTTP" if settings.tls.certificate is None else "TLS"
+    yield f"listens on {server.host}:{server.port} ({transport}), known as {server.public_url}"
     for upstream in settings.upstreams:
         yield f"upstream {upstream.name} ({upstream.fhir_version}): {upstream.path} -> {upstream.base_url}"
     for issuer in settings.issuers:
         yield f"issuer {issuer.issuer}: keys {issuer.jwks}, binding {issuer.binding}"
+    for provider in settings.login_providers:
+        yield f"log-in at {provider.title}: {provider.issuer}"
+    if not settings.auth.local_log_in:
+        yield "no log-in with a password here"
     made = "" if ledger.keys.is_dir() else " (not made yet: run `consentry keys init`)"
     yield f"ledger {ledger.origin}: {ledger.store}, keys {ledger.keys}{made}"

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
-from gateway.consents.draft import Draft
+from gateway.consents.draft import Draft, can_say
 from gateway.consents.view import consent_json, ref_json
 from gateway.core.canon import Json
 from gateway.core.consent.rule import Consent, Effect
@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _TERMS = (
     click.option("--grantee", "grantees", multiple=True, metavar="WHO",
-                 help="client:ID, client:ID@ISSUER, organization:ID or practitioner:ID; repeatable."),
+                 help="client:ID, client:ID@ISSUER, organization:ID, practitioner:ID, role:NAME; repeat it."),
     click.option("--scope", "scopes", multiple=True, metavar="SCOPE",
                  help="A SMART scope such as 'patient/*.rs'; repeatable."),
     click.option("--purpose", "purposes", multiple=True, metavar="CODE",
@@ -131,10 +131,8 @@ def _whole(given: dict[str, Any], deny: bool) -> dict[str, Any]:
 def _changed(before: Consent, given: dict[str, Any], deny: bool | None, cleared: tuple[str, ...]) -> Draft:
     """What the consent said, with `given` in the place of it."""
     said = consent_json(before)
-    if said["except"]:
-        raise BadRequest(
-            f"The consent {before.id} has exceptions, which options cannot say; revoke it and grant anew."
-        )
+    if not can_say(before):
+        raise BadRequest(f"The consent {before.id} says more than options can; revoke it and grant anew.")
     names = {
         "scope": "scopes",
         "from": "from_",

@@ -1,8 +1,8 @@
 """`consentry demo`: a whole gateway on synthetic patients, with three lines to try; nothing stays behind.
 
-A record server, the gateway in front of it and its ledger run in this process until Ctrl-C, or until the
-terminal is closed. `--check` tries the three lines by itself and ends. The patients are those of
-`fixtures/people`, so it runs from a checkout.
+A record server, the gateway in front of it, its ledger, and an app that asks a patient for access run in
+this process until Ctrl-C, or until the terminal is closed. `--check` tries the three lines by itself and
+ends. The patients are those of `fixtures/people`, so it runs from a checkout.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,13 @@ import click
 from starlette.types import ASGIApp
 
 from gateway.app import application
+from gateway.auth.approval.manage import MANAGE
+from gateway.auth.clients import registry as clients
+from gateway.auth.people import registry as people
+from gateway.auth.people.keys import derive_key
+from gateway.auth.people.passwords import Passwords
+from gateway.auth.people.totp import Sealer
+from gateway.auth.store.database import Database
 from gateway.cli.common import settings_of
 from gateway.cli.issue import Wish, issue
 from gateway.cli.keys import init_all
@@ -27,9 +35,13 @@ from gateway.cli.logs import log_as_json
 from gateway.cli.running import first_of, listen, port_of, runner, serving, stop_signals, writing_house
 from gateway.cli.steps import Steps, tried, verified
 from gateway.consents.draft import Draft
+from gateway.core.smart.client import Client
+from gateway.core.values import Ref
+from gateway.entropy import random_bytes
 from gateway.errors import ConfigError
-from gateway.house import OpenHouse, now_ms
+from gateway.house import OpenHouse, auth_database_of, new_id, now_ms
 from gateway.ledger.durable import write_new
+from gateway.sandbox import diary
 from gateway.sandbox.app import sandbox_app
 from gateway.sandbox.load import texts
 
@@ -37,6 +49,7 @@ HOST: Final = "127.0.0.1"
 PORT: Final = 8080
 PEOPLE: Final = Path(__file__).parents[2] / "fixtures" / "people"
 PATIENT, CLIENT, SCOPE, PURPOSE = "pat-a", "app-1", "patient/*.rs", "TREAT"
+LOGIN, PERSON, APP = "ann", "Ann Almquist", "diary"
 CONFIG: Final = """\
 [server]
 host = "{host}"
@@ -76,19 +89,26 @@ def demo(folder: Path | None, port: int | None, check: bool, as_json: bool) -> N
     shown = _shown_as_json if as_json else _shown_as_text
     sandbox = _sandbox()
     log_as_json("warning")
-    with _folder(folder) as place, _front(port) as front, listen(HOST, 0) as back:
+    with _folder(folder) as place, _front(port) as front, listen(HOST, 0) as back, listen(HOST, 0) as app:
         config = _configure(place, port_of(front), port_of(back))
         with runner() as loop:
-            loop.run(_run(config, sandbox, front, back, shown, check=check))
+            loop.run(_run(config, sandbox, _Sockets(front, back, app), shown, check=check))
 
 
-async def _run(
-    config: Path, sandbox: ASGIApp, front: socket.socket, back: socket.socket, shown: _Shown, *, check: bool
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    """What gateway, record server and app listen on."""
+
+    front: socket.socket
+    back: socket.socket
+    app: socket.socket
+
+
+async def _run(config: Path, sandbox: ASGIApp, on: _Sockets, shown: _Shown, *, check: bool) -> None:
     with stop_signals() as stop:
-        async with serving(sandbox, back), writing_house(settings_of(config)) as house:
-            steps = await _prepare(house, config)
-            async with serving(application(house), front):
+        async with serving(sandbox, on.back), writing_house(settings_of(config)) as house:
+            steps = await _prepare(house, config, f"http://{HOST}:{port_of(on.app)}")
+            async with serving(application(house), on.front), serving(_diary(house, steps), on.app):
                 await first_of(stop.wait(), shown(steps, check))
                 if not check:
                     await stop.wait()
@@ -112,14 +132,16 @@ async def _shown_as_json(steps: Steps, check: bool) -> None:
     click.echo(json.dumps(said))
 
 
-async def _prepare(house: OpenHouse, config: Path) -> Steps:
-    """A consent, and a token that rests on it."""
+async def _prepare(house: OpenHouse, config: Path, app_url: str) -> Steps:
+    """A consent, and a token that rests on it; a patient who can log in, and an app that asks."""
     consent = await house.service.grant(
         Draft(PATIENT, (f"client:{CLIENT}",), scopes=(SCOPE,), purposes=(PURPOSE,))
     )
     house.consents.at_head()
     issued = await issue(house, Wish(CLIENT, (SCOPE,), PATIENT, (consent.id,)))
     write_new(config.with_name("token"), issued.text.encode(), 0o600)
+    password = f"demo-{new_id()[:12]}"
+    await _enrol(house, app_url, password)
     return Steps(
         public_url=house.settings.server.public_url,
         upstream_url=house.settings.upstreams[0].base_url,
@@ -128,7 +150,41 @@ async def _prepare(house: OpenHouse, config: Path) -> Steps:
         consent_id=consent.id,
         token=issued.text,
         operator_secret=house.keys.operator_secret,
+        app_url=app_url,
+        login=LOGIN,
+        password=password,
         config=config,
+    )
+
+
+async def _enrol(house: OpenHouse, app_url: str, password: str) -> None:
+    """The patient as a person who can log in, and the app as a client."""
+    app = Client(
+        APP,
+        diary.NAME,
+        "none",
+        redirect_uris=(app_url + diary.CALLBACK,),
+        grant_types=("authorization_code", "refresh_token"),
+        scopes=diary.SCOPES,
+        client_uri=app_url,
+    )
+    database = Database(auth_database_of(house.settings), (*clients.TABLES, *people.TABLES))
+    try:
+        now_s, sealer = now_ms() // 1000, Sealer(derive_key(house.keys.kek, "totp"), random_bytes)
+        persons = people.People(database, Passwords(), sealer, new_id)
+        await persons.add(people.Profile(LOGIN, PERSON, Ref("Patient", PATIENT)), password, now_s)
+        await clients.Clients(database).add(app, "operator", clients.Secrets(), now_s)
+    finally:
+        database.close()
+
+
+def _diary(house: OpenHouse, steps: Steps) -> ASGIApp:
+    [upstream] = house.settings.upstreams
+    return diary.diary_app(
+        fhir=house.settings.audience(upstream),
+        manage=house.settings.issuer + MANAGE,
+        url=steps.app_url,
+        client=APP,
     )
 
 

@@ -6,7 +6,7 @@ stand is decided at every request.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -14,16 +14,15 @@ from gateway import mapping
 from gateway.auth.ports import Base
 from gateway.auth.tokens import issuing
 from gateway.auth.tokens.issuing import Issued, Terms
+from gateway.cli.press import Press
 from gateway.config import Upstream
-from gateway.core.consent.rule import Consent, Effect, State
+from gateway.core.consent.asker import identities_of
+from gateway.core.consent.rule import Consent, Effect, State, walk
 from gateway.core.fhir import match
 from gateway.core.fhir.catalogue import Release
-from gateway.core.record import Draft
-from gateway.core.values import Ref
+from gateway.core.values import Ref, is_id
 from gateway.errors import BadRequest
-from gateway.house import OpenHouse, new_id, now_ms
-from gateway.ledger.reading import Receipt
-from gateway.tokens.mint import Minter
+from gateway.house import OpenHouse, now_ms, reading_of
 
 TREATMENT: Final = "TREAT"
 BY_THE_PATIENT: Final = "PATRQT"
@@ -41,6 +40,7 @@ class Wish:
     user: str | None = None
     organization: str | None = None
     role: str | None = None
+    case: str | None = None
     lifetime_s: int = 3600
     upstream: str | None = None
     lookup: bool = False
@@ -58,46 +58,19 @@ async def issue(house: OpenHouse, wish: Wish) -> Issued:
             "A client's name has no @, as consents write client:NAME@ISSUER: give the name alone, "
             "with --client NAME; the tokens made here are of this gateway's own issuer."
         )
-    upstream = _upstream(house, wish.upstream)
-    base = _base(house, upstream)
+    upstream = upstream_of(house, wish.upstream)
+    base = base_of(house, upstream)
     consents = _consents(house, wish, now_ms() // 1000)
     _check_scopes(wish, base)
     try:
         terms = _terms(wish, base, consents)
     except ValueError as error:
         raise BadRequest(f"No token is made: {error}.") from error
-    return await issuing.issue(_Press(house, {base.url: base}), terms)
+    return await issuing.issue(Press(house, {base.url: base}), terms)
 
 
-@dataclass(frozen=True, slots=True)
-class _Press:
-    """What issuing needs, of an open house."""
-
-    house: OpenHouse
-    bases: Mapping[str, Base]
-
-    @property
-    def minter(self) -> Minter:
-        return self.house.minter
-
-    @property
-    def policy(self) -> str:
-        return self.house.policy
-
-    @property
-    def record(self) -> Callable[[Sequence[Draft]], Awaitable[Sequence[Receipt]]]:
-        return self.house.record
-
-    @property
-    def now_ms(self) -> Callable[[], int]:
-        return now_ms
-
-    @property
-    def new_id(self) -> Callable[[], str]:
-        return new_id
-
-
-def _upstream(house: OpenHouse, name: str | None) -> Upstream:
+def upstream_of(house: OpenHouse, name: str | None) -> Upstream:
+    """The upstream of that name, or the only one. Raises BadRequest."""
     upstreams = house.settings.upstreams
     found = [upstream for upstream in upstreams if name in (None, upstream.name)]
     if len(found) != 1:
@@ -128,32 +101,33 @@ def _why_not(consent: Consent, wish: Wish, identities: frozenset[str], now_s: in
     """Why a token cannot rest on the consent; None if it can."""
     if consent.state is not State.LIVE:
         return f"is {consent.state}"
-    if consent.root.effect is Effect.DENY:
+    if all(node.effect is Effect.DENY for node in walk(consent.root)):
         return "denies, and a token rests on what permits"
+    if consent.doubtful:
+        return "permits nothing: its status is not known, or what it says"
     if consent.until_s is not None and consent.until_s < now_s:
         return "has ended"
     if wish.patient not in (None, consent.patient):
         return "is another patient's"
-    if not consent.grantees & identities:
+    if consent.grantees and not consent.grantees & identities:
         return f"does not name the client {wish.client}, nor its user or organization"
     return None
 
 
 def _identities(house: OpenHouse, wish: Wish) -> frozenset[str]:
-    """Who asks, in each form that a consent can name."""
+    """Who asks, in each form that a consent can name, and what they belong to."""
     kind, _, ident = (wish.user or "").partition("/")
-    identities = {f"client:{wish.client}", f"client:{wish.client}@{house.minter.issuer}"}
-    if kind == "Practitioner":
-        identities.add(f"practitioner:{ident}")
-    if wish.organization is not None:
-        identities.add(f"organization:{wish.organization}")
-    return frozenset(identities)
+    user = Ref(kind, ident) if is_id(ident) else None  # what is no id is named by none, and refused later
+    employer = wish.organization or ""
+    works_for = Ref("Organization", employer) if is_id(employer) else None
+    named = identities_of(wish.client, house.minter.issuer, user, works_for, wish.role)
+    return reading_of(house.settings)[1].closed(named)
 
 
 # --- What it says ----------------------------------------------------------------------------------
 
 
-def _base(house: OpenHouse, upstream: Upstream) -> Base:
+def base_of(house: OpenHouse, upstream: Upstream) -> Base:
     release = cast("Release", upstream.fhir_version)
     catalogue = mapping.load_catalogue(release)
     return Base(
@@ -184,6 +158,7 @@ def _terms(wish: Wish, base: Base, consents: Sequence[Consent]) -> Terms:
         patient=wish.patient,
         user=None if wish.user is None else _reference(wish.user),
         role=wish.role,
+        case=None if wish.case is None else _reference(wish.case),
         organization=wish.organization,
         consents=None if wish.lookup else tuple(consent.refs[-1] for consent in consents),
         about=consents[0].patient if consents else None,

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
@@ -23,7 +24,7 @@ from gateway.config import Settings
 from gateway.errors import ConfigError
 from gateway.house import OpenHouse, open_house
 from gateway.ledger.ledger import Ledger
-from gateway.web.protocol import StrictHttpToolsProtocol
+from gateway.web.protocol import CertifiedH11Protocol, StrictHttpToolsProtocol
 
 GRACE_S: Final = 3
 """How long answers that are under way may take once the server is told to end."""
@@ -106,10 +107,12 @@ async def writing_house(settings: Settings) -> AsyncIterator[OpenHouse]:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket, http: Http = "httptools") -> AsyncIterator[None]:
-    """Serves `app` on `listener`; up when the block begins, and at the end every answer has left, or
-    `GRACE_S` are over. Raises ConfigError if the application does not start."""
-    server = _Server(_config(app, http))
+async def serving(
+    app: ASGIApp, listener: socket.socket, http: Http = "httptools", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
+    """Serves `app` on `listener`, by `tls` if that is given; up when the block begins, and at the end every
+    answer has left, or `GRACE_S` are over. Raises ConfigError if the application does not start."""
+    server = _Server(_config(app, http, tls))
     task = asyncio.create_task(_serve(server, listener))
     try:
         await first_of(_ended(task), server.up.wait())
@@ -131,10 +134,11 @@ async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
         raise ConfigError("The server could not start; its log says why.") from error
 
 
-def _config(app: ASGIApp, http: Http) -> uvicorn.Config:
+def _config(app: ASGIApp, http: Http, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=StrictHttpToolsProtocol if http == "httptools" else "h11",
+        http=StrictHttpToolsProtocol if http == "httptools" else CertifiedH11Protocol,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import click
+from starlette.types import ASGIApp
 
 from gateway.app import application
 from gateway.cli.common import config_option, settings_of
@@ -28,9 +29,10 @@ from gateway.cli.running import (
     stop_signals,
     writing_house,
 )
+from gateway.cli.tls import authorities_of, context_of
 from gateway.cli.workers import clear_away, parent_gone, tell_ready, workers
 from gateway.config import Settings
-from gateway.house import open_house
+from gateway.house import OpenHouse, open_house
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ async def _serve(plan: Plan, listener: socket.socket) -> None:
     with stop_signals() as stop:
         async with writing_house(bound(plan.settings, listener)) as house:
             if plan.workers == 1:
-                up = serving(application(house), listener, plan.http)
+                up = serving(_application(house), listener, plan.http, context_of(plan.settings.tls))
             else:
                 arguments = ["serve", "--config", str(plan.config), "--http", plan.http, "--worker"]
                 up = workers(plan.workers, arguments, listener, stop)
@@ -96,7 +98,7 @@ async def _work(plan: Plan, listener: socket.socket) -> None:
     with stop_signals() as stop:
         async with (
             open_house(bound(plan.settings, listener)) as house,
-            serving(application(house), listener, plan.http),
+            serving(_application(house), listener, plan.http, context_of(plan.settings.tls)),
         ):
             tell_ready()
             await first_of(stop.wait(), parent_gone())
@@ -104,11 +106,15 @@ async def _work(plan: Plan, listener: socket.socket) -> None:
                 clear_away()
 
 
+def _application(house: OpenHouse) -> ASGIApp:
+    return application(house, authorities_of(house.settings.tls))
+
+
 def _address(plan: Plan, port: int) -> str:
     """The one line that says where it answers."""
     server, paths = plan.settings.server, [upstream.path for upstream in plan.settings.upstreams]
     host = f"[{server.host}]" if ":" in server.host else server.host
-    url = f"http://{host}:{port}"
+    url = f"{'http' if plan.settings.tls.certificate is None else 'https'}://{host}:{port}"
     if plan.as_json:
         return json.dumps({"url": url, "fhir": paths})
     return f"consentry: serving {url} (FHIR at {', '.join(paths)})"

@@ -29,6 +29,13 @@ consentry demo: a gateway in front of a record server with synthetic patients
 
 {token}
 
+Try, in a browser:
+
+  {app_url}
+     An app that asks for {patient}'s records. Log in as {login}, password {password}
+  {public_url}/auth/manage
+     What apps may have of them, to be withdrawn.
+
 Try, in another terminal:
 
   1  A permitted read. Its Ledger-Entry header is the receipt.
@@ -44,7 +51,8 @@ Try, in another terminal:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """One prepared demo. `config` is the path of its settings; `token` and `keys` lie beside it."""
+    """One prepared demo. `config` is the path of its settings; `token` and `keys` lie beside it. `login` is
+    the patient's."""
 
     public_url: str
     upstream_url: str
@@ -53,6 +61,9 @@ class Steps:
     consent_id: str
     token: str = field(repr=False)
     operator_secret: str = field(repr=False)
+    app_url: str
+    login: str
+    password: str = field(repr=False)
     config: Path
 
     @property
@@ -73,6 +84,9 @@ class Steps:
             patient=self.patient,
             consent_id=self.consent_id,
             token=self.token,
+            app_url=self.app_url,
+            login=self.login,
+            password=self.password,
             **self._lines(),
         )
 
@@ -88,6 +102,9 @@ class Steps:
             "patient": self.patient,
             "consent": self.consent_id,
             "token": self.token,
+            "app": self.app_url,
+            "login": self.login,
+            "password": self.password,
             "try": {**self._lines()},
         }
 

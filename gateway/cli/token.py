@@ -28,6 +28,7 @@ from gateway.core.canon import Json
 @click.option("--user", metavar="REFERENCE", help="Who uses the client, such as Practitioner/prac-1.")
 @click.option("--organization", metavar="ID", help="The organisation they work for.")
 @click.option("--role", metavar="ROLE", help="In which role.")
+@click.option("--case", metavar="REFERENCE", help="The case it is limited to in that role, such as Claim/7.")
 @click.option("--lifetime", "lifetime_s", type=int, default=3600, show_default=True, metavar="SECONDS")
 @click.option("--upstream", metavar="NAME", help="For which upstream, if there are several.")
 @click.option("--lookup", is_flag=True, help="Name no consent: the live ones of client and user count.")

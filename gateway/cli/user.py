@@ -9,20 +9,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from gateway import mapping
 from gateway.auth.people.authorities import RELATIONSHIPS, Authorities
 from gateway.auth.people.keys import derive_key
 from gateway.auth.people.passwords import Passwords
 from gateway.auth.people.registry import TABLES, People, Profile
 from gateway.auth.people.totp import Sealer, provisioning_uri
+from gateway.auth.providers.linking import Links
+from gateway.auth.store import links
 from gateway.auth.store.database import Database
 from gateway.auth.store.people import Account, Authority
+from gateway.auth.tokens.ending import Why
 from gateway.cli.common import config_option, json_option, print_json, settings_of
-from gateway.cli.user_view import authority_json, authority_line, described, line
+from gateway.cli.ending import recorder, tell
+from gateway.cli.user_view import Ways, authority_json, authority_line, described, line
 from gateway.config import Settings
 from gateway.consents.draft import instant
 from gateway.core.canon import Json
@@ -43,11 +49,13 @@ password_option = click.option(
 
 
 @dataclass(frozen=True, slots=True)
-class _Office:
+class Office:
     """What the commands work with."""
 
     people: People
     authorities: Authorities
+    links: Links
+    tell: Callable[[str, Why], Awaitable[None]]
     now_s: int
 
 
@@ -62,6 +70,7 @@ def user() -> None:
 @click.option("--user", "reference", metavar="REFERENCE", help="Who they are, such as Patient/pat-a.")
 @click.option("--role", metavar="ROLE", help="What they work as.")
 @click.option("--organization", metavar="ID", help="The organisation they work for.")
+@click.option("--no-password", is_flag=True, help="They log in at a provider alone.")
 @password_option
 @config_option
 @json_option
@@ -73,14 +82,17 @@ def add(
     reference: str | None,
     role: str | None,
     organization: str | None,
+    no_password: bool,
     password_file: Any,
 ) -> None:
     """Add a person, with a password of 12 characters or more."""
+    if no_password and password_file is not None:
+        raise click.UsageError("Give a password or --no-password, not both.")
     profile = Profile(login, name, _reference(reference), role, _organization(organization))
     settings = settings_of(config)
-    password = _password(password_file)
+    password = None if no_password else _password(password_file)
 
-    async def work(office: _Office) -> tuple[Account, list[Authority]]:
+    async def work(office: Office) -> tuple[Account, list[Authority]]:
         await office.people.add(profile, password, office.now_s)
         return await office.people.account(login)
 
@@ -93,10 +105,10 @@ def add(
 def list_(config: Path, as_json: bool) -> None:
     """List everybody, by login name."""
 
-    async def work(office: _Office) -> tuple[list[tuple[Account, list[Authority]]], int]:
+    async def work(office: Office) -> tuple[list[tuple[Account, list[Authority]]], int]:
         return await office.people.accounts(), office.now_s
 
-    found, now_s = _in_office(settings_of(config), work)
+    found, now_s = in_office(settings_of(config), work)
     if as_json:
         listed: list[Json] = [described(*each, now_s) for each in found]
         print_json({"people": listed})
@@ -109,8 +121,18 @@ def list_(config: Path, as_json: bool) -> None:
 @config_option
 @json_option
 def show(config: Path, as_json: bool, login: str) -> None:
-    """Show a person and the authorities they have."""
-    _show(settings_of(config), lambda office: office.people.account(login), as_json)
+    """Show a person, the authorities they have, and by what else they log in."""
+
+    async def work(office: Office) -> tuple[Account, list[Authority], Ways, int]:
+        ways = Ways(await office.links.of(login), await office.people.passkeys(login))
+        return *await office.people.account(login), ways, office.now_s
+
+    account, authorities, ways, now_s = in_office(settings_of(config), work)
+    if as_json:
+        print_json({**described(account, authorities, now_s), **ways.described})
+    else:
+        lines = [*(authority_line(a, now_s) for a in authorities), *ways.lines]
+        click.echo("\n".join([line(account), *lines]))
 
 
 @user.command()
@@ -121,7 +143,7 @@ def show(config: Path, as_json: bool, login: str) -> None:
 def passwd(config: Path, as_json: bool, login: str, password_file: Any) -> None:
     """Set a new password. Sessions of the person end."""
     settings = settings_of(config)
-    _in_office(settings, lambda office: office.people.account(login))  # before a password is typed in vain
+    in_office(settings, lambda office: office.people.account(login))  # before a password is typed in vain
     password = _password(password_file)
     _change(settings, as_json, login, lambda o: o.people.set_password(login, password, o.now_s))
 
@@ -137,7 +159,7 @@ def totp(config: Path, as_json: bool, login: str, off: bool) -> None:
     if off:
         _change(settings, as_json, login, lambda o: o.people.drop_second_factor(login, o.now_s))
         return
-    secret = _in_office(settings, lambda o: o.people.new_second_factor(login, o.now_s))
+    secret = in_office(settings, lambda o: o.people.new_second_factor(login, o.now_s))
     uri = provisioning_uri(secret, login, settings.issuer)
     if as_json:
         print_json({"login": login, "secret": secret, "uri": uri})
@@ -150,8 +172,13 @@ def totp(config: Path, as_json: bool, login: str, off: bool) -> None:
 @config_option
 @json_option
 def disable(config: Path, as_json: bool, login: str) -> None:
-    """Keep a person out from now on. Their sessions end."""
-    _change(settings_of(config), as_json, login, lambda o: o.people.set_disabled(login, True, o.now_s))
+    """Keep a person out from now on. Their sessions end, and what they granted with its tokens."""
+
+    async def work(office: Office) -> None:
+        person = await office.people.set_disabled(login, True, office.now_s)
+        await office.tell(person.id, "user-disabled")
+
+    _change(settings_of(config), as_json, login, work)
 
 
 @user.command()
@@ -174,11 +201,11 @@ def allow(config: Path, as_json: bool, login: str, patient: str, relationship: s
     """Record that a person may act for a patient, such as a parent for a child, until a date."""
     until_s = _until(until)
 
-    async def work(office: _Office) -> tuple[Authority, int]:
+    async def work(office: Office) -> tuple[Authority, int]:
         made = await office.authorities.allow(login, patient, relationship, until_s, "operator", office.now_s)
         return made, office.now_s
 
-    _print_authority(*_in_office(settings_of(config), work), as_json)
+    _print_authority(*in_office(settings_of(config), work), as_json)
 
 
 @user.command()
@@ -186,23 +213,27 @@ def allow(config: Path, as_json: bool, login: str, patient: str, relationship: s
 @config_option
 @json_option
 def disallow(config: Path, as_json: bool, authority: str) -> None:
-    """End an authority now; `user show` has its id."""
+    """End an authority now, and what was granted under it with its tokens; `user show` has its id."""
 
-    async def work(office: _Office) -> tuple[Authority, int]:
-        return await office.authorities.end_authority(authority, office.now_s), office.now_s
+    async def work(office: Office) -> tuple[Authority, int]:
+        ended = await office.authorities.end_authority(authority, office.now_s)
+        await office.tell(ended.person, "authority-ended")
+        return ended, office.now_s
 
-    _print_authority(*_in_office(settings_of(config), work), as_json)
+    _print_authority(*in_office(settings_of(config), work), as_json)
 
 
-def _in_office(settings: Settings, work: Callable[[_Office], Awaitable[T]]) -> T:
+def in_office(settings: Settings, work: Callable[[Office], Awaitable[T]]) -> T:
     """What `work` comes to on the database of people, which is made if there is none."""
     kek = load_keys(settings.ledger.keys).kek
 
     async def whole() -> T:
-        database = Database(settings.ledger.store.with_name("auth.db"), TABLES)
+        database = Database(settings.ledger.store.with_name("auth.db"), (*TABLES, *links.TABLES))
         try:
             people = People(database, Passwords(), Sealer(derive_key(kek, "totp"), random_bytes), new_id)
-            return await work(_Office(people, Authorities(database, new_id), now_ms() // 1000))
+            authorities = Authorities(database, new_id, recorder(settings), mapping.digest())
+            told = partial(tell, settings, database)
+            return await work(Office(people, authorities, Links(database), told, now_ms() // 1000))
         finally:
             database.close()
 
@@ -210,11 +241,11 @@ def _in_office(settings: Settings, work: Callable[[_Office], Awaitable[T]]) -> T
 
 
 def _change(
-    settings: Settings, as_json: bool, login: str, change: Callable[[_Office], Awaitable[object]]
+    settings: Settings, as_json: bool, login: str, change: Callable[[Office], Awaitable[object]]
 ) -> None:
     """Changes a person and shows what they are now."""
 
-    async def work(office: _Office) -> tuple[Account, list[Authority]]:
+    async def work(office: Office) -> tuple[Account, list[Authority]]:
         await change(office)
         return await office.people.account(login)
 
@@ -222,12 +253,12 @@ def _change(
 
 
 def _show(
-    settings: Settings, work: Callable[[_Office], Awaitable[tuple[Account, list[Authority]]]], as_json: bool
+    settings: Settings, work: Callable[[Office], Awaitable[tuple[Account, list[Authority]]]], as_json: bool
 ) -> None:
-    async def dated(office: _Office) -> tuple[Account, list[Authority], int]:
+    async def dated(office: Office) -> tuple[Account, list[Authority], int]:
         return *await work(office), office.now_s
 
-    account, authorities, now_s = _in_office(settings, dated)
+    account, authorities, now_s = in_office(settings, dated)
     if as_json:
         print_json(described(account, authorities, now_s))
     else:

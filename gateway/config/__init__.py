@@ -5,8 +5,14 @@ wrong with its place and what to do. Each setting is declared once, in `settings
 `docs/configuration.md` is made from it. Only `cli` and `app` import this package.
 """
 
+from gateway.config.consent import Consent
+from gateway.config.glass import BreakGlass
 from gateway.config.kinds import Secret
 from gateway.config.load import load
-from gateway.config.settings import Auth, Issuer, Ledger, Server, Settings, Upstream
+from gateway.config.settings import Auth, Issuer, Ledger, LoginProvider, Server, Settings, Upstream
+from gateway.config.transport import Tls
 
-__all__ = ["Auth", "Issuer", "Ledger", "Secret", "Server", "Settings", "Upstream", "load"]
+__all__ = [
+    "Auth", "BreakGlass", "Consent", "Issuer", "Ledger", "LoginProvider", "Secret", "Server", "Settings",
+    "Tls", "Upstream", "load",
+]  # fmt: skip

@@ -1,4 +1,5 @@
-"""Variables of the environment as settings: `CONSENTRY_SERVER__PORT`, `CONSENTRY_UPSTREAMS__0__BASE_URL`.
+"""Variables of the environment as settings: `CONSENTRY_SERVER__PORT`, `CONSENTRY_SERVER__TLS__KEY`,
+`CONSENTRY_UPSTREAMS__0__BASE_URL`.
 
 A variable that is written like a setting, or begins like a section, and is neither is a problem with a
 hint: what was meant would otherwise not be in force. Any other variable, such as `CONSENTRY_CONFIG`, is
@@ -43,12 +44,18 @@ def overrides(environ: Mapping[str, str], report: Report) -> list[Override]:
         if not _MEANT.match(variable):
             continue
         match = _VARIABLE.fullmatch(variable)
-        section = match["section"].lower() if match else ""
+        section, name = _setting(match["section"].lower(), match["name"].lower()) if match else ("", "")
         if match is None or section not in SECTIONS or (match["index"] is not None) != (section in LISTS):
             report.add(Place.of_variable(variable), "environment", _expected(variable))
         else:
-            found.append(Override(section, int(match["index"] or 0), match["name"].lower(), variable, text))
+            found.append(Override(section, int(match["index"] or 0), name, variable, text))
     return sorted(found)
+
+
+def _setting(section: str, name: str) -> tuple[str, str]:
+    """Section and name: `SERVER__TLS__KEY` is `key` of the section `server.tls`."""
+    inner, parted, rest = name.partition("__")
+    return (f"{section}.{inner}", rest) if parted and f"{section}.{inner}" in SECTIONS else (section, name)
 
 
 def _expected(variable: str) -> str:
@@ -64,7 +71,7 @@ def _names(variable: str) -> Iterator[str]:
     index = re.search(r"_([0-9]{1,2})_", variable)
     for section, rows in SETTINGS.items():
         place = f"{int(index[1]) if index else 0}__" if section in LISTS else ""
-        yield from (f"{PREFIX}{section}__{place}{name}".upper() for name in rows)
+        yield from (f"{PREFIX}{section.replace('.', '__')}__{place}{name}".upper() for name in rows)
 
 
 def _plain(variable: str) -> str:

@@ -84,6 +84,20 @@ def choices(*known: str) -> Kind:
     return Kind("list", check, lambda text: [name.strip() for name in text.split(",")])
 
 
+def words(pattern: str, expected: str, needed: str | None = None) -> Kind:
+    """A list of texts of one pattern, with `needed` among them."""
+    compiled = re.compile(pattern)
+
+    def check(raw: object, _: Path) -> tuple[str, ...]:
+        found = raw if isinstance(raw, list) else []
+        good = all(isinstance(word, str) and compiled.fullmatch(word) for word in found)
+        if not found or not good or len(set(found)) != len(found) or needed not in (None, *found):
+            raise ValueError(expected)
+        return tuple(found)
+
+    return Kind("list", check, lambda text: [word.strip() for word in text.split(",")])
+
+
 def matching(label: str, pattern: str, expected: str) -> Kind:
     compiled = re.compile(pattern)
 
@@ -98,6 +112,12 @@ def matching(label: str, pattern: str, expected: str) -> Kind:
 def _host(raw: object, _: Path) -> str:
     if not isinstance(raw, str) or not _is_host(raw):
         raise ValueError('write a host name or an IP address, such as "127.0.0.1"')
+    return raw
+
+
+def _boolean(raw: object, _: Path) -> bool:
+    if not isinstance(raw, bool):
+        raise ValueError("write true or false")
     return raw
 
 
@@ -116,6 +136,13 @@ def _base_url(raw: object, _: Path) -> str:
 def _issuer_url(raw: object, _: Path) -> str:
     _http_url(raw)
     return str(raw)  # compared as text (RFC 9068 section 4): a closing slash stays, and so does case
+
+
+def _provider_url(raw: object, _: Path) -> str:
+    url = _http_url(raw)
+    if url.scheme != "https" and not _is_loopback(url.hostname or ""):
+        raise ValueError("use https: over plain http anyone on the way can say who logged in")
+    return str(raw)  # compared as text (OpenID Connect Discovery section 4.3)
 
 
 def _upstream_path(raw: object, _: Path) -> str:
@@ -146,6 +173,12 @@ def _store(raw: object, base: Path) -> Path:
     if name in ("", ":memory:") or name.endswith("/"):
         raise ValueError("write the path of a file: a ledger has to outlast the process")
     return base / name
+
+
+def _file(raw: object, base: Path) -> Path:
+    if not isinstance(raw, str) or not raw or "\0" in raw or not _is_file(base / raw):
+        raise ValueError("write the path of a file that is there")
+    return base / raw
 
 
 def _key_set(raw: object, base: Path) -> Path | str:
@@ -227,6 +260,9 @@ FOLDER = Kind("folder", _folder)
 STORE = Kind("store URL", _store)
 KEY_SET = Kind("file or https URL", _key_set)
 SECRET = Kind("secret", _secret)
+BOOLEAN = Kind("true or false", _boolean, lambda text: {"true": True, "false": False}.get(text, text))
+PROVIDER_URL = Kind("URL", _provider_url)
+FILE = Kind("file", _file)
 BYTES = whole_number(1024, 1 << 30)
 HTTP = choice("httptools", "h11")
 LOG_LEVEL = choice("debug", "info", "warning", "error")
@@ -238,6 +274,15 @@ NAME = matching(
     "[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?",
     "write up to 32 lower-case letters, digits and hyphens",
 )
+# RFC 6749 section 3.3. Without openid there is no id_token (OpenID Connect Core section 3.1.2.1).
+SCOPES = words(r"[!#-\[\]-~]+", 'write a list of scopes, "openid" among them, each once', "openid")
+METHODS = words("[!-~]{1,255}", "write a list of one or more values of amr or acr, each once")
+CLIENT = matching("text", r"[\x21-\x7e]{1,255}", "write the id that the provider knows this gateway by")
+CLAIM = matching("name", r"[A-Za-z0-9_:/.-]{1,255}", 'write the name of a claim, such as "sub"')
+TITLE = matching(
+    "text", r"[^\x00-\x20\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,58}[^\x00-\x20\x7f-\x9f])?",
+    "write what people call the provider, up to 60 characters",
+)  # fmt: skip
 AUDIENCE = matching(
     "text", r"[\x21-\x7e]+", "write the audience that this issuer's tokens name, without spaces"
 )

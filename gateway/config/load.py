@@ -8,19 +8,23 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway.config.environment import Override, overrides
 from gateway.config.report import Place, Report
-from gateway.config.settings import LISTS, SECTIONS, SETTINGS, Row, Settings, fhir_base
+from gateway.config.rows import Row
+from gateway.config.settings import LISTS, SECTIONS, SETTINGS, Settings, fhir_base
 from gateway.config.source import Spot, line_numbers
 from gateway.errors import ConfigError
 
 _Values = dict[str, list[dict[str, Any]]]  # by section: what was good in each of its tables
-_UNIQUE = (("upstreams", "name"), ("upstreams", "path"), ("issuers", "issuer"))
+_UNIQUE = (
+    ("upstreams", "name"), ("upstreams", "path"), ("issuers", "issuer"),
+    ("login_providers", "name"), ("login_providers", "issuer"),
+)  # fmt: skip
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -41,10 +45,15 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     }
     return Settings(
         server=built["server"][0],
+        tls=built["server.tls"][0],
         ledger=built["ledger"][0],
         auth=built["auth"][0],
+        consent=built["consent"][0],
+        labels=built["labels"][0],
+        break_glass=built["break_glass"][0],
         upstreams=built["upstreams"],
         issuers=built["issuers"],
+        login_providers=built["login_providers"],
     )
 
 
@@ -79,20 +88,31 @@ def _read(path: Path) -> tuple[str, dict[str, object]]:
 def _from_file(tree: dict[str, object], report: Report) -> dict[str, list[_Table]]:
     for name in tree.keys() - SECTIONS.keys():
         report.add(report.place(name), name, _unknown("section", name, SECTIONS))
-    return {section: _tables(section, tree.get(section), report) for section in SECTIONS}
+    return {section: _tables(section, _found(section, tree), report) for section in SECTIONS}
+
+
+def _found(section: str, tree: dict[str, object]) -> object:
+    """What the file has of a section: `server.tls` is one within another, and no setting of that one."""
+    found: object = tree
+    for name in section.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return found
+    return {name: value for name, value in found.items() if f"{section}.{name}" not in SECTIONS}
 
 
 def _tables(section: str, found: object, report: Report) -> list[_Table]:
+    spot = tuple(section.split("."))
     if found is None:
-        return [] if section in LISTS else [_table(section, section, {}, (section,), report)]
+        return [] if section in LISTS else [_table(section, section, {}, spot, report)]
     if section not in LISTS and isinstance(found, dict):
-        return [_table(section, section, found, (section,), report)]
+        return [_table(section, section, found, spot, report)]
     if section in LISTS and isinstance(found, list) and all(isinstance(table, dict) for table in found):
         return [
             _table(section, f"{section}[{i}]", table, (section, i), report) for i, table in enumerate(found)
         ]
     expected = f"[[{section}]], once for each" if section in LISTS else f"[{section}], once"
-    report.add(report.place(section), section, f"write it as {expected}")
+    report.add(report.place(*spot), section, f"write it as {expected}")
     return []
 
 
@@ -160,11 +180,49 @@ def _agree(values: _Values, tables: dict[str, list[_Table]], report: Report) -> 
         if value.get("registration") == "token" and value.get("registration_token") is None:
             what = "set it: clients register with it"
             report.add(table.place, "auth.registration_token", what)
+    _ways_to_log_in(values, tables, report)
+    _transport(values, tables, report)
     own = [value.get("public_url") for value in values["server"]]
-    for value, table in zip(values["issuers"], tables["issuers"], strict=True):
-        if value.get("issuer", "") in own:
-            what = "leave it out: the gateway's own issuer is known without being listed"
-            report.add(table.places["issuer"], f"{table.name}.issuer", what)
+    for section in ("issuers", "login_providers"):
+        for value, table in zip(values[section], tables[section], strict=True):
+            if value.get("issuer", "") in own:
+                what = "leave it out: the gateway's own issuer is known without being listed"
+                report.add(table.places["issuer"], f"{table.name}.issuer", what)
+
+
+def _ways_to_log_in(values: _Values, tables: dict[str, list[_Table]], report: Report) -> None:
+    for value, table in zip(values["auth"], tables["auth"], strict=True):
+        if value.get("local_log_in") is False and not tables["login_providers"]:
+            what = "write at least one [[login_providers]] table, or nobody can log in"
+            report.add(table.places["local_log_in"], "auth.local_log_in", what)
+    for table in tables["login_providers"]:
+        given = [name for name in ("client_secret", "client_key") if name in table.raw]
+        if len(given) != 1:
+            what = "write one of client_secret and client_key" if not given else "leave out one of the two"
+            report.add(table.place, f"{table.name}.{'client_secret' if not given else given[1]}", what)
+
+
+def _transport(values: _Values, tables: dict[str, list[_Table]], report: Report) -> None:
+    """TLS has both its files and an https address; certificates of clients have a way to come."""
+    server = next(iter(values["server"]), {})
+    for tls, table in zip(values["server.tls"], tables["server.tls"], strict=True):
+        own = [name for name in ("certificate", "key") if name in table.raw]
+        if len(own) == 1:
+            report.add(table.places[own[0]], f"{table.name}.{own[0]}", "certificate and key belong together")
+        if own and not server.get("public_url", "https:").startswith("https:"):
+            report.add(tables["server"][0].places["public_url"], "server.public_url", "write https, with TLS")
+        if tls.get("client_certificates") == "request":
+            for what in _unasked(own=bool(own), tls=tls, server=server):
+                asking = table.places["client_certificates"]
+                report.add(asking, f"{table.name}.client_certificates", what)
+
+
+def _unasked(*, own: bool, tls: dict[str, Any], server: dict[str, Any]) -> Iterator[str]:
+    """Why no certificate of a client could come."""
+    if not own and not server.get("trusted_proxies"):
+        yield "set certificate and key, or server.trusted_proxies: nobody could ask for certificates"
+    if own and "client_ca" in tls and tls["client_ca"] is None:
+        yield "set client_ca: no certificate would lead anywhere"
 
 
 def _name_a_base(values: _Values, tables: dict[str, list[_Table]], report: Report) -> None:

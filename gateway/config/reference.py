@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from gateway.config.environment import PREFIX
-from gateway.config.settings import LISTS, SECTIONS, SETTINGS, Row
+from gateway.config.rows import Row
+from gateway.config.settings import LISTS, SECTIONS, SETTINGS
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 
@@ -32,7 +33,7 @@ def updated(page: str) -> str:
 
 
 def _section(section: str) -> str:
-    header, variable = f"[{section}]", f"{PREFIX}{section.upper()}__"
+    header, variable = f"[{section}]", f"{PREFIX}{section.upper().replace('.', '__')}__"
     if section in LISTS:
         header, variable = f"[{header}]", f"{variable}0__"
     rows = [

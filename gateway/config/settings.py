@@ -11,23 +11,14 @@ from pathlib import Path
 from typing import Annotated, Final, get_type_hints
 
 from gateway.config import kinds
-from gateway.config.kinds import Kind, Secret
+from gateway.config.consent import Consent
+from gateway.config.glass import BreakGlass
+from gateway.config.kinds import Secret
+from gateway.config.labels import Labels
+from gateway.config.rows import Row
+from gateway.config.transport import ADDRESS_HEADER, NETWORKS, Network, Tls
 
 MIB = 1024 * 1024
-REQUIRED: Final = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the reference says about a setting, and what `load` goes by."""
-
-    kind: Kind
-    help: str
-    default: object = REQUIRED
-
-    @property
-    def required(self) -> bool:
-        return self.default is REQUIRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +35,24 @@ class Server:
     log_level: Annotated[str, Row(kinds.LOG_LEVEL, "The least severe message that is logged.", "info")]
     max_body_bytes: Annotated[
         int, Row(kinds.BYTES, "Longest request body; a longer one is refused with 413.", 8 * MIB)
+    ]
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Row(
+            NETWORKS,
+            "Addresses or networks of the proxies in front, which alone are believed about who sent a "
+            "request: its address, and its certificate.",
+            [],
+        ),
+    ]
+    client_address_header: Annotated[
+        str,
+        Row(
+            ADDRESS_HEADER,
+            "The header in which trusted proxies add the address that they were asked from; the other one is "
+            "not looked at.",
+            "X-Forwarded-For",
+        ),
     ]
 
 
@@ -150,6 +159,94 @@ class Auth:
         Secret | None,
         Row(kinds.SECRET, 'What registering takes with `"token"`; best set by environment.', None),
     ]
+    local_log_in: Annotated[
+        bool,
+        Row(
+            kinds.BOOLEAN,
+            "Whether people log in here, with a password; with `false` only at `[[login_providers]]`.",
+            True,
+        ),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginProvider:
+    """An OpenID Connect provider that people log in at."""
+
+    name: Annotated[
+        str, Row(kinds.NAME, "The end of our redirect address there, `/auth/login/callback/NAME`; unique.")
+    ]
+    title: Annotated[str, Row(kinds.TITLE, "What people call it: `Log in with TITLE`.")]
+    issuer: Annotated[
+        str, Row(kinds.PROVIDER_URL, "Its issuer, letter for letter; http only on the loopback; unique.")
+    ]
+    client_id: Annotated[str, Row(kinds.CLIENT, "What it knows this gateway by.")]
+    client_secret: Annotated[
+        Secret | None,
+        Row(
+            kinds.SECRET,
+            "What this gateway proves itself with (`client_secret_basic`); best set by environment.",
+            None,
+        ),
+    ]
+    client_key: Annotated[
+        Path | None,
+        Row(kinds.FILE, "Or a file with a private JWK to prove itself with (`private_key_jwt`).", None),
+    ]
+    scopes: Annotated[
+        tuple[str, ...], Row(kinds.SCOPES, "What it is asked for; `openid` is needed.", ["openid"])
+    ]
+    subject_claim: Annotated[
+        str,
+        Row(
+            kinds.CLAIM,
+            "The claim that `consentry user link --subject` is about. An `email` counts only if it is "
+            "verified.",
+            "sub",
+        ),
+    ]
+    fhir_user_base: Annotated[
+        str | None,
+        Row(
+            kinds.BASE_URL,
+            "A FHIR base whose people are ours by the same ids: `fhirUser` claims below it, and relative "
+            "ones, are believed. Without it none is.",
+            None,
+        ),
+    ]
+    second_factor: Annotated[
+        tuple[str, ...] | None,
+        Row(
+            kinds.METHODS,
+            "Values of `amr` or `acr` that stand for two factors; people with a second factor here are not "
+            "asked for it then.",
+            None,
+        ),
+    ]
+    max_age_s: Annotated[
+        int | None,
+        Row(
+            kinds.whole_number(1, 30 * 86_400),
+            "Longest time since people logged in there, in seconds; then they do so again.",
+            None,
+        ),
+    ]
+    algorithms: Annotated[
+        tuple[str, ...],
+        Row(
+            kinds.choices(*kinds.ALGORITHMS),
+            "Signature algorithms that its id_tokens may have; only asymmetric ones exist.",
+            list(kinds.ALGORITHMS),
+        ),
+    ]
+    resource: Annotated[
+        str | None,
+        Row(
+            kinds.BASE_URL,
+            "Sent along as `resource` (RFC 8707), for a provider that wants it: another Consentry does.",
+            None,
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +254,15 @@ class Settings:
     """All of the file. The gateway's own issuer is `issuer`; it is not among `issuers`."""
 
     server: Server
+    tls: Tls
     ledger: Ledger
     auth: Auth
+    consent: Consent
+    labels: Labels
+    break_glass: BreakGlass
     upstreams: tuple[Upstream, ...]
     issuers: tuple[Issuer, ...]
+    login_providers: tuple[LoginProvider, ...]
 
     @property
     def issuer(self) -> str:
@@ -184,12 +286,17 @@ def fhir_base(public_url: str, path: str) -> str:
 
 SECTIONS: Final[dict[str, type]] = {
     "server": Server,
+    "server.tls": Tls,
     "ledger": Ledger,
     "auth": Auth,
+    "consent": Consent,
+    "labels": Labels,
+    "break_glass": BreakGlass,
     "upstreams": Upstream,
     "issuers": Issuer,
+    "login_providers": LoginProvider,
 }
-LISTS: Final = ("upstreams", "issuers")
+LISTS: Final = ("upstreams", "issuers", "login_providers")
 SETTINGS: Final[dict[str, dict[str, Row]]] = {
     section: {name: hint.__metadata__[0] for name, hint in get_type_hints(made, include_extras=True).items()}
     for section, made in SECTIONS.items()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from gateway.core.consent.document import ParseScope
+from gateway.core.consent.document import ParseScope, is_plain
 from gateway.core.consent.labels import LABELS
 from gateway.core.consent.purposes import BREAK_GLASS, PURPOSES
 from gateway.core.consent.rule import Consent, Effect, Match, Node, Period, is_grantee, is_label
@@ -27,8 +27,8 @@ _DATE_TIME: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """`grantees` are `client:ID`, `client:ID@ISSUER`, `organization:ID` or `practitioner:ID`; `from_`
-    and `until` RFC 3339 dates or date-times, both included, a date with its whole day in UTC."""
+    """`grantees` are identities as in `rule.Match`: `client:ID`, `client:ID@ISSUER`, `role:NAME`; `from_` and
+    `until` RFC 3339 dates or date-times, both included, a date with its whole day in UTC."""
 
     patient: str
     grantees: tuple[str, ...] = ()
@@ -57,6 +57,11 @@ def read_draft(draft: Draft, consent_id: str, parse_scope: ParseScope, now_s: in
         labels=_labels(draft.labels),
     )
     return Consent(consent_id, draft.patient, Node(effect, match), period, frozenset(draft.supersedes))
+
+
+def can_say(consent: Consent) -> bool:
+    """Whether there is a draft that says all of the consent."""
+    return not consent.root.exceptions and is_plain(consent)
 
 
 def instant(text: str, *, last: bool) -> int:
@@ -104,8 +109,8 @@ def _grantees(texts: tuple[str, ...], effect: Effect) -> frozenset[str]:
     for text in texts:
         if not is_grantee(text):
             raise BadRequest(
-                f"The grantee {text!r} is not client:ID, client:ID@ISSUER, organization:ID "
-                "or practitioner:ID."
+                f"The grantee {text!r} is not KIND:ID, such as client:app-1, organization:org-1, "
+                "practitioner:prac-1 or role:clinician."
             )
     if not texts and effect is Effect.PERMIT:
         raise BadRequest("A permit names at least one grantee; only a deny may be for everybody.")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from gateway.core.canon import Json, b64url, sha256_text
@@ -115,14 +115,7 @@ def read_consent(entry: OpenedEntry, parse_scope: ParseScope) -> Consent:
         raise failed(entry, "the facts are not those of the consent's text")
     if entry.facts.get("pat", f"Patient/{consent.patient}") != f"Patient/{consent.patient}":
         raise failed(entry, "the consent is another patient's")
-    return Consent(
-        consent.id,
-        consent.patient,
-        consent.root,
-        consent.period,
-        consent.supersedes,
-        (ref(consent.id, entry),),
-    )
+    return replace(consent, refs=(ref(consent.id, entry),))
 
 
 def end_of_token_facts(issued: tuple[int, str], reason: str) -> dict[str, Json]:

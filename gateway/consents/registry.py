@@ -47,6 +47,7 @@ class Registry:
         self._holder: dict[int, ConsentRef] = {}
         self._named: dict[str, set[str]] = {}
         self._live: dict[str, tuple[Consent, ...]] = {}
+        self._standing: dict[str, tuple[Consent, ...]] = {}
         self._erased: dict[int, str] = {}
         self._ended_tokens: dict[tuple[int, str], int] = {}
 
@@ -64,7 +65,12 @@ class Registry:
 
     def standing(self, patient: str) -> tuple[Consent, ...]:
         """What an evaluation takes: live ones, stopped ones, which deny, and revoked ones, which explain."""
-        return tuple(c for c in self.all_of(patient) if c.state is not State.SUPERSEDED)
+        found = self._standing.get(patient)
+        if found is None:
+            found = tuple(c for c in self.all_of(patient) if c.state is not State.SUPERSEDED)
+            if found:
+                self._standing[patient] = found
+        return found
 
     def all_of(self, patient: str) -> tuple[Consent, ...]:
         """Every consent that the patient ever gave, oldest first."""
@@ -72,6 +78,10 @@ class Registry:
 
     def get(self, consent_id: str) -> Consent | None:
         return self._consents.get(consent_id)
+
+    def starting(self, prefix: str) -> tuple[Consent, ...]:
+        """Every consent whose id begins so, by id."""
+        return tuple(self._consents[name] for name in sorted(self._consents) if name.startswith(prefix))
 
     def by_grantee(self, identity: str) -> frozenset[str]:
         """The patients with a live consent that names the identity."""
@@ -185,11 +195,13 @@ class Registry:
         self._consents[consent.id] = consent
         self._holder.update((held.entry, held) for held in consent.refs)
         self._live.pop(consent.patient, None)
+        self._standing.pop(consent.patient, None)
         if consent.state is State.LIVE:
             for identity in consent.grantees:
                 self._named.setdefault(identity, set()).add(consent.id)
 
     def _unname(self, consent: Consent) -> None:
         self._live.pop(consent.patient, None)
+        self._standing.pop(consent.patient, None)
         for identity in consent.grantees:
             self._named.get(identity, set()).discard(consent.id)

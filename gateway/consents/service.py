@@ -7,22 +7,23 @@ is refused is refused before anything is recorded.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import product
+from dataclasses import replace
 from typing import Final, Protocol
 
 from gateway.consents.draft import Draft, read_draft
+from gateway.consents.effect import Silencer, check_effect, silencers
 from gateway.consents.entries import CHANGE, GRANT, REVOKE, change_facts, grant_facts, is_reason, revoke_facts
 from gateway.consents.registry import Registry
-from gateway.core.canon import MAX_SAFE_INT, Json, b64url
+from gateway.core.canon import Json, b64url
 from gateway.core.consent.document import ParseScope
-from gateway.core.consent.evaluate import Asker, bind
-from gateway.core.consent.labels import LABELS
-from gateway.core.consent.rule import KINDS, Consent, Effect, State
+from gateway.core.consent.rule import Consent, State
+from gateway.core.consent.rules import OPT_IN, Rules
 from gateway.core.values import ConsentRef
 from gateway.errors import BadRequest, NotFound
 
 OPERATOR: Final = "operator"
-_ANY_OTHER_PURPOSE: Final = ""  # one that no rule can name
+UNRECORDED: Final = -1
+"""The entry of a consent that is in no ledger."""
 
 
 class Receipt(Protocol):
@@ -55,30 +56,51 @@ class ConsentService:
         new_id: Callable[[], str],
         now: Callable[[], int],
         parse_scope: ParseScope,
+        rules: Rules = OPT_IN,
     ) -> None:
         self._registry = registry
         self._record = record
         self._new_id = new_id
         self._now = now
         self._parse_scope = parse_scope
+        self._rules = rules
 
-    async def grant(self, draft: Draft, by: str = OPERATOR) -> ConsentRef:
-        """Record a new consent and return its id, entry and leaf hash. Raises BadRequest, NotFound."""
-        consent = self._checked(draft, self._new_id())
+    async def grant(
+        self, draft: Draft, by: str = OPERATOR, under: tuple[int, str] | None = None
+    ) -> ConsentRef:
+        """Record a new consent and return its id, entry and leaf hash. Raises BadRequest, NotFound.
+
+        `under` is the entry, index and leaf hash, of the authority by which `by` gives it for the patient.
+        """
+        return await self.grant_rule(self._read(draft, self._new_id()), by, under)
+
+    async def grant_rule(
+        self, consent: Consent, by: str = OPERATOR, under: tuple[int, str] | None = None
+    ) -> ConsentRef:
+        """As `grant`, for a consent that was not written as a draft."""
+        if consent.doubtful and consent.supersedes:
+            raise BadRequest("A consent of which it is in doubt what is in force supersedes no other.")
+        self._check(consent)
         facts, attachments = grant_facts(consent)
-        receipt = await self._record(GRANT, {**facts, "act": by}, consent.patient, attachments)
+        right: dict[str, Json] = {} if under is None else {"aut": [*under]}
+        receipt = await self._record(GRANT, {**facts, **right, "act": by}, consent.patient, attachments)
         return _ref(consent.id, receipt)
 
     async def change(self, consent_id: str, draft: Draft, by: str = OPERATOR) -> ConsentRef:
         """Record that the consent says `draft` from now on; its id stays. Raises BadRequest, NotFound."""
-        before = self._live(consent_id)
-        if before.patient != draft.patient:
+        self._live(consent_id)
+        return await self.change_rule(self._read(draft, consent_id), by)
+
+    async def change_rule(self, consent: Consent, by: str = OPERATOR) -> ConsentRef:
+        """As `change`, for a consent that was not written as a draft."""
+        before = self._live(consent.id)
+        if before.patient != consent.patient:
             raise BadRequest("A consent stays with its patient; grant a new one instead.")
-        consent = self._checked(draft, consent_id)
+        self._check(consent)
         facts, attachments = change_facts(consent, before.refs[-1])
         receipt = await self._record(CHANGE, {**facts, "act": by}, consent.patient, attachments)
-        self._check_taken(consent_id, receipt)
-        return _ref(consent_id, receipt)
+        self._check_taken(consent.id, receipt)
+        return _ref(consent.id, receipt)
 
     async def revoke(
         self, consent_id: str, reason: str, by: str = OPERATOR, *, stop: bool = False
@@ -106,20 +128,34 @@ class ConsentService:
         """All consents of the patient, live and ended, oldest first."""
         return self._registry.all_of(patient)
 
+    def starting(self, prefix: str) -> tuple[Consent, ...]:
+        """All consents whose ids begin so, live and ended."""
+        return self._registry.starting(prefix)
+
+    def drafted(self, draft: Draft, consent_id: str | None = None) -> Consent:
+        """The consent that `draft` describes, under the id of one that is there or a new one; it is recorded
+        nowhere and compared with no other. Raises BadRequest."""
+        consent = self._read(draft, consent_id or self._new_id())
+        return replace(consent, refs=(ConsentRef(consent.id, UNRECORDED, ""),))
+
+    def silencers(self, consent: Consent) -> tuple[Silencer, ...]:
+        """The patient's other consents that deny all that this one permits, if it permits anything."""
+        standing = self._registry.standing(consent.patient)
+        return silencers(consent, standing, self._now(), self._rules)
+
     # --- Checks before anything is recorded --------------------------------------------------------
 
-    def _checked(self, draft: Draft, consent_id: str) -> Consent:
+    def _read(self, draft: Draft, consent_id: str) -> Consent:
+        return read_draft(draft, consent_id, self._parse_scope, self._now())
+
+    def _check(self, consent: Consent) -> None:
         now_s = self._now()
-        consent = read_draft(draft, consent_id, self._parse_scope, now_s)
         for other in sorted(consent.supersedes):
             if self.show(other).patient != consent.patient:
                 raise BadRequest(f"The consent {other} is not one of this patient's.")
         if consent.supersedes and (consent.from_s or 0) > now_s:
             raise BadRequest("A consent that supersedes another begins at once.")
-        for standing in self._registry.standing(consent.patient):
-            if standing.id not in {consent.id, *consent.supersedes} and _undoes(standing, consent, now_s):
-                raise BadRequest(_no_effect(standing))
-        return consent
+        check_effect(consent, self._registry.standing(consent.patient), now_s, self._rules)
 
     def _live(self, consent_id: str) -> Consent:
         consent = self.show(consent_id)
@@ -131,38 +167,6 @@ class ConsentService:
         # Another gateway may have ended the consent first; then the ledger holds a change without effect.
         if self._registry.mark >= receipt.index and self.show(consent_id).entry < receipt.index:
             raise BadRequest(f"The consent {consent_id} ended while it was being changed.")
-
-
-def _no_effect(standing: Consent) -> str:
-    name = standing.id
-    if standing.state is State.STOPPED:
-        return f"This consent has no effect because consent {name} was stopped; supersede {name}."
-    return f"This consent has no effect because consent {name} denies it; supersede or revoke {name}."
-
-
-def _undoes(standing: Consent, permit: Consent, now_s: int) -> bool:
-    """Whether `standing` denies everything that `permit` permits, as long as it lasts."""
-    if permit.root.effect is Effect.DENY:
-        return False
-    match = permit.root.match
-    within = LABELS.rule(match.labels)
-    ends_s = permit.until_s if permit.until_s is not None else MAX_SAFE_INT
-    moments = (max(now_s, permit.from_s or 0), ends_s)
-    for moment_s, grantee, purpose in product(moments, match.actors, match.purposes or {_ANY_OTHER_PURPOSE}):
-        asker = Asker(_forms(grantee), known=KINDS, purposes=(purpose,))
-        bound = bind(lambda _: (standing,), asker, moment_s, None)
-        if not all(
-            bound.barred(permit.patient, scope.type, operation, within)
-            for scope in match.scopes
-            for operation in scope.operations
-        ):
-            return False
-    return True
-
-
-def _forms(grantee: str) -> frozenset[str]:
-    """The identities of who is meant: a client of one issuer is also the client."""
-    return frozenset({grantee, grantee.partition("@")[0]})
 
 
 def _ref(consent_id: str, receipt: Receipt) -> ConsentRef:

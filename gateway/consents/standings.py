@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.core.decide import ConsentView, House, Standing
+from gateway.core.standing import ConsentView, House, Standing
 from gateway.core.values import Token
 
 REMEMBERED: Final = 1024  # askers in one second; beyond that it forgets and starts again

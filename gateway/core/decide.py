@@ -7,137 +7,32 @@ Steps, as in SMART's access decision:
   2  whether any live consent could let anything of the type through
   3  whether what is asked stays with the patients the token may be about
   4  the narrowed question to the upstream, and the judge of its answer
-The first two do not depend on the request but for its type: they are the token's `Standing`, which may
-answer for every request of one second, as long as the consents are the same.
+The first two do not depend on the request but for its type: they are the token's `Standing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final
 
 from gateway import errors
-from gateway.core import canon
-from gateway.core.consent.asker import asker_of
-from gateway.core.consent.evaluate import Because, Reason, bind
-from gateway.core.consent.rule import Consent, State
+from gateway.core import canon, confirm
+from gateway.core.asks import next_ask
+from gateway.core.consent.evaluate import Because, Reason
 from gateway.core.fhir import narrow
-from gateway.core.fhir.addresses import Bases
-from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.references import PEOPLE
 from gateway.core.fhir.release import Cursor
 from gateway.core.judge import Judge
 from gateway.core.plan import Deny, Permit, Plan
-from gateway.core.values import Ask, ConsentRef, FhirRequest, Interaction, Ref, Scope, Term, Token
+from gateway.core.standing import House, Right, Standing
+from gateway.core.values import Ask, FhirRequest, Interaction, Term, Token
 
-NEEDS: Final = {Interaction.READ: "r", Interaction.VREAD: "r", Interaction.SEARCH: "s"}
-MAX_LOOK_UPS: Final = 200  # mentioned records looked up for one answer; what is over stays masked
-
-
-class ConsentView(Protocol):
-    """The consents at one ledger head."""
-
-    def standing(self, patient: str) -> Sequence[Consent]:
-        """The patient's consents, withdrawn ones too, so that a decision can say what was withdrawn."""
-        ...
-
-    def get(self, consent_id: str) -> Consent | None: ...
-
-    def by_grantee(self, identity: str) -> frozenset[str]:
-        """Patients with a live consent that names `identity`."""
-        ...
-
-    def is_revoked(self, issued: tuple[int, str]) -> bool:
-        """Whether a token of our own was ended, by the entry of its issue."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What is the same for every request to one upstream: its catalogue, addresses and limits."""
-
-    catalogue: Catalogue
-    bases: Bases
-    narrow_limit: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Right:
-    """What a token gives for one operation on one type: the scopes, and the judge of records.
-
-    `covered`: the consents of some patient could let something of the type through. `selective`: the judge
-    may keep a record from a search for what it holds.
-    """
-
-    grants: tuple[Scope, ...]
-    judge: Judge
-    covered: bool
-    selective: bool
-
-
-class Standing:
-    """What a token comes to under the consents at one ledger head, in the second `now_s`: who asks, the
-    usable scopes, the consents that it rests on, and its right to each type, found when first asked for.
-    """
-
-    def __init__(self, token: Token, consents: ConsentView, house: House, now_s: int) -> None:
-        self.token, self.consents, self.house, self.now_s = token, consents, house, now_s
-        self.scopes = _usable(token)
-        self.myself = token.fhir_user if "fhirUser" in token.context else None
-        self.bound = _bound_consents(token, consents)
-        self._asker = asker_of(token)
-        self._bound = bind(consents.standing, self._asker, now_s, self.bound)
-        self._rights: dict[tuple[str, str], Right] = {}
-
-    @property
-    def withdrawn(self) -> bool:
-        """Whether nothing is left of the consents the token names. One for a patient's own records needs
-        none, but if it names one, that is what its client was allowed."""
-        return bool(self.token.consents) and not self.bound
-
-    def is_myself(self, request: FhirRequest) -> bool:
-        """The `fhirUser` scope lets a user read the resource that stands for them (OpenID quick start)."""
-        me = self.myself
-        return (
-            me is not None
-            and request.interaction is Interaction.READ
-            and (me.type, me.id) == (request.type, request.id)
-        )
-
-    def right(self, kind: str, operation: str) -> Right:
-        """The right to `operation` on `kind`. At most as many are kept as the catalogue has types."""
-        found = self._rights.get((kind, operation))
-        if found is None:
-            found = self._rights[kind, operation] = self._right(kind, operation)
-        return found
-
-    def _right(self, kind: str, operation: str) -> Right:
-        grants = tuple(s for s in self.scopes if s.type in (kind, "*") and operation in s.operations)
-        judge = Judge(
-            operation=operation,
-            scopes=self.scopes,
-            patient=self.token.patient,
-            myself=self.myself,
-            patients=self._patients(grants),
-            bound=self._bound,
-            catalogue=self.house.catalogue,
-            bases=self.house.bases,
-        )
-        covered = any(self._bound.may_permit(patient, kind, operation) for patient in sorted(judge.patients))
-        return Right(grants, judge, covered, operation == "s" and _is_selective(grants, judge))
-
-    def _patients(self, grants: tuple[Scope, ...]) -> frozenset[str]:
-        """The patients whose consents, or own right, could let this token see anything."""
-        patient = self.token.patient
-        in_context = frozenset((patient,) if patient is not None else ())
-        if all(scope.level == "patient" for scope in grants):
-            return in_context
-        if self.bound is not None:
-            named = (self.consents.get(consent_id) for consent_id in self.bound)
-            return in_context | frozenset(consent.patient for consent in named if consent is not None)
-        return in_context.union(*map(self.consents.by_grantee, self._asker.identities))
+NEEDS: Final = {
+    Interaction.READ: "r",
+    Interaction.VREAD: "r",
+    Interaction.SEARCH: "s",
+    Interaction.CONFIRM: "r",
+}
 
 
 def decide(request: FhirRequest, standing: Standing, cursor: Cursor | None = None) -> Permit | Deny:
@@ -153,56 +48,6 @@ def decide(request: FhirRequest, standing: Standing, cursor: Cursor | None = Non
     return refusal if refusal is not None else Permit(_plan(request, right, standing.house, cursor))
 
 
-def look_ups(plan: Plan, targets: Iterable[Ref]) -> tuple[Ask, ...]:
-    """The searches that find which mentioned records the token may see; part of the permitted plan."""
-    judge = plan.judge
-    wanted = sorted(targets, key=str)[:MAX_LOOK_UPS]
-    asks = []
-    for kind, group in groupby(wanted, key=lambda target: target.type):
-        ids = [target.id for target in group]
-        if not (judge.grants(kind, "r") or judge.grants(kind, "s")):
-            continue
-        query = [("_id", ",".join(ids)), ("_count", str(len(ids)))]
-        own = narrow.to_patients(judge.catalogue.access(kind), judge.patients)
-        asks.append(Ask(f"/{kind}", (*query, *own)))
-    return tuple(asks)
-
-
-def next_ask(plan: Plan, cursor: Cursor) -> Ask:
-    """The upstream's next page of a permitted search."""
-    assert plan.request.interaction is Interaction.SEARCH, "only a search has pages"
-    return Ask(cursor.path, raw_query=cursor.query)
-
-
-# --- 1, 2  Standing --------------------------------------------------------------------------------
-
-
-def _usable(token: Token) -> tuple[Scope, ...]:
-    """A patient/ scope needs a patient in context, a user/ scope a user."""
-    has = {"patient": token.patient is not None, "user": token.fhir_user is not None, "system": True}
-    return tuple(scope for scope in token.scopes if has[scope.level])
-
-
-def _bound_consents(token: Token, consents: ConsentView) -> frozenset[str] | None:
-    """The consents the token is bound to and that still stand; None when it is bound by look-up."""
-    if token.consents is None:
-        return None
-    return frozenset(ref.id for ref in token.consents if _stands(ref, consents))
-
-
-def _stands(ref: ConsentRef, consents: ConsentView) -> bool:
-    """Whether the reference names an entry of a live consent exactly."""
-    consent = consents.get(ref.id)
-    return consent is not None and consent.state is State.LIVE and ref in consent.refs
-
-
-def _is_selective(grants: tuple[Scope, ...], judge: Judge) -> bool:
-    """Whether a record of these patients can be kept from the token for what it holds: by its labels, or
-    by constraints that the query could not say."""
-    unsaid = all(scope.constraints for scope in grants) and not narrow.to_constraints(grants)
-    return unsaid or any(judge.bound.label_sensitive(patient) for patient in judge.patients)
-
-
 # --- 3  Refusals that no stored record has a part in -----------------------------------------------
 
 
@@ -215,6 +60,11 @@ def _withdrawn(standing: Standing) -> Deny:
 
 def _refusal(request: FhirRequest, right: Right, token: Token) -> Deny | None:
     kind, judge, grants = request.type or "", right.judge, right.grants
+    beyond = None if judge.ceiling is None else judge.ceiling.refusal(kind)
+    if beyond is not None:
+        return Deny(errors.Forbidden(beyond), "role")
+    if request.interaction is Interaction.CONFIRM and not _confirms(judge):
+        return Deny(errors.Forbidden("Only a pharmacy confirms prescriptions."), "role")
     if not judge.scopes and token.scopes:
         return Deny(errors.Forbidden("The token names no patient or user for its scopes."), "no_context")
     if not grants:
@@ -224,6 +74,11 @@ def _refusal(request: FhirRequest, right: Right, token: Token) -> Deny | None:
         if denial is not None:
             return denial
     return None if right.covered else _uncovered(kind, judge, token)
+
+
+def _confirms(judge: Judge) -> bool:
+    """The role is needed, and its case: what is told comes from records that are not seen."""
+    return judge.ceiling is not None and judge.ceiling.profile.role == confirm.ROLE and judge.root is not None
 
 
 def _uncovered(kind: str, judge: Judge, token: Token) -> Deny:
@@ -264,7 +119,8 @@ def _plan(request: FhirRequest, right: Right, house: House, cursor: Cursor | Non
     if request.interaction is not Interaction.SEARCH:
         here = f"/{request.type}/{request.id}"
         version = (Ask(f"{here}/_history/{request.version}"),) if request.version is not None else ()
-        return Plan(request, (Ask(here), *version), (), right.judge)
+        drugs = house.interactions if request.interaction is Interaction.CONFIRM else None
+        return Plan(request, (Ask(here), *version), (), right.judge, interactions=drugs)
     if cursor is not None:
         plan = Plan(request, (), (), right.judge, right.selective)
         return replace(plan, asks=(next_ask(plan, cursor),))

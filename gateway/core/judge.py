@@ -3,14 +3,19 @@
 A `Judge` is made by `decide` alone and travels in the plan. It looks at a resource by itself, wherever
 it came from: a match, a page, a mentioned record. A resource is visible when one granted scope covers it
 with that scope's own constraint, it belongs to whom the scope is about, and the consents of everybody it
-belongs to allow it. Types that the access table does not know are never visible.
+belongs to allow it. Types that the access table does not know are never visible. Where consents look at
+labels, those that are found in the record count as much as those it comes with; if what brings them can be
+taken out, the rest may be visible. The role of whoever asks is a ceiling on all that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from gateway.core.consent.content import RecordContent
 from gateway.core.consent.evaluate import Because, Bound, Permitted, Reason, ResourceFacts
+from gateway.core.consent.membership import NOBODY, Membership
 from gateway.core.fhir import match
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
@@ -18,29 +23,48 @@ from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.release import Content
-from gateway.core.values import Ref, Scope, Term
+from gateway.core.fhir.scan import Place
+from gateway.core.labels.findings import UNDETERMINED, Contribution, Found
+from gateway.core.labels.labeller import spread
+from gateway.core.labels.remembered import Labelling
+from gateway.core.labels.separate import kept_labels, places_without
+from gateway.core.roles.ceiling import Ceiling, Within
+from gateway.core.values import Label, Ref, Scope, Term, is_id
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`because` names the consent nodes that decided; `reason` is a code of `docs/walk.md`."""
+    """`because` names the consent nodes that decided; `reason` is a code of `docs/walk.md`.
+
+    `cuts` are the places that a consent withholds in a resource that may be seen, `trims` those that are more
+    than the role needs (None: a role that keeps the type whole, or no role); `left` the labels of what
+    remains, None for those of the whole resource.
+    """
 
     visible: bool
     reason: str
     because: tuple[Because, ...] = ()
+    cuts: tuple[Place, ...] = ()
+    trims: tuple[Place, ...] | None = None
+    left: frozenset[Label] | None = None
 
 
 HIDDEN_TYPE = Judgement(False, "type")
 OUT_OF_SCOPE = Judgement(False, "scope")
 NOBODYS = Judgement(False, "no_owner")
+OUT_OF_ROLE = Judgement(False, "role")
 
+_FEW = 50  # patients whose consents are looked through for what they name
 _KEPT = 4096  # kinds of records remembered; one who asks about more patients forgets and starts again
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
     """`scopes` are the usable ones; `patient` the token's context; `myself` the resource of its user,
-    readable if the token has the `fhirUser` scope; `patients` whose consents could let anything through."""
+    readable if the token has the `fhirUser` scope; `patients` whose consents could let anything through.
+    `around` is what records say of themselves to which the judged ones refer; `named` are the records that
+    rules name as related to others, as far as they were read. `root` begins the token's case; `within` tells
+    what belongs to it, and is made when that is asked."""
 
     operation: str
     scopes: tuple[Scope, ...]
@@ -50,7 +74,18 @@ class Judge:
     bound: Bound
     catalogue: Catalogue
     bases: Bases
+    labelling: Labelling | None = None
+    around: Mapping[Ref, Found] = field(default_factory=dict, repr=False)
+    named: Mapping[Ref, Tree] = field(default_factory=dict, repr=False)
+    membership: Membership = NOBODY
+    ceiling: Ceiling | None = None
+    root: Ref | None = None
+    within: Within | None = None
+    now_s: int = 0
     _known: dict[tuple[object, ...], Judgement] = field(default_factory=dict, compare=False, repr=False)
+    _labelled: dict[tuple[object, ...], Judgement] = field(default_factory=dict, compare=False, repr=False)
+    _weighed: dict[frozenset[str], bool] = field(default_factory=dict, compare=False, repr=False)
+    _named: dict[frozenset[str], frozenset[Ref]] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, facts: Facts, content: Content) -> Judgement:
         return self.judge(facts, content, self.operation)
@@ -60,20 +95,127 @@ class Judge:
         by_reading = self.judge(facts, content, "r")
         return by_reading if by_reading.visible else self.judge(facts, content, "s")
 
-    def stays(self, facts: Facts, inner: Inner) -> bool:
+    def stays(self, facts: Facts, inner: Inner, content: Content) -> bool:
         """Whether a contained record may stay in its container: it travels with it, whatever the scopes,
-        unless a consent forbids records of its type or labels."""
-        verdict = self.bound.judge(ResourceFacts(inner.type, inner.labels, facts.owners), self.operation)
+        unless a consent forbids records of its type, labels or content, or the role has no use for them."""
+        if self.ceiling is not None and not self.ceiling.travels(inner.type, inner.labels):
+            return False
+
+        def within() -> Tree:
+            return content()["contained"][inner.index]
+
+        named = (inner.local_id or "").removeprefix("#")
+        said = self._content(inner.type, named if is_id(named) else "-", within)
+        asked = ResourceFacts(inner.type, inner.labels, facts.owners, named, said)
+        verdict = self.bound.judge(asked, self.operation)
         return isinstance(verdict, Permitted) or verdict.reason is not Reason.DENIED
 
     def judge(self, facts: Facts, content: Content, operation: str) -> Judgement:
         """The judgement for one operation. Records that no rule looks into share one per kind of record."""
         if operation == "r" and self.myself is not None and facts.is_of(self.myself):
             return Judgement(True, "self")
-        key = (operation, facts.type, facts.owners, facts.labels)
-        known = self._known.get(key)
+        judgement = self._by_consents(facts, content, operation)
+        return self._under_role(judgement, facts, content) if judgement.visible else judgement
+
+    def _under_role(self, judgement: Judgement, facts: Facts, content: Content) -> Judgement:
+        """What the role leaves of a record that the consents permit."""
+        if self.ceiling is None:
+            return judgement
+        sight = self.ceiling.sight(facts, content, self.within)
+        return OUT_OF_ROLE if sight is None else replace(judgement, trims=sight.trims)
+
+    def _by_consents(self, facts: Facts, content: Content, operation: str) -> Judgement:
+        known = self._known.get((operation, facts.type, facts.owners, facts.labels))
         if known is not None:
             return known
+        if self.labels_matter(facts):
+            return self._by_labels(facts, self.found(facts, content), content, operation)
+        return self._settled(facts, content, operation, self._known)
+
+    def grants(self, kind: str, operation: str) -> tuple[Scope, ...]:
+        """The scopes that give `operation` on type `kind`."""
+        return tuple(s for s in self.scopes if s.type in (kind, "*") and operation in s.operations)
+
+    # --- Labels ------------------------------------------------------------------------------------
+
+    def labels_matter(self, facts: Facts) -> bool:
+        """Whether labels could make a difference for the record. In one of nobody's they say nothing."""
+        if self.labelling is None:
+            return False
+        matter = self._weighed.get(facts.owners)
+        if matter is None:
+            matter = self._role_weighs_labels(facts) or any(
+                self.bound.weighs_labels(patient) for patient in sorted(facts.owners)
+            )
+            if len(self._weighed) >= _KEPT:
+                self._weighed.clear()
+            self._weighed[facts.owners] = matter
+        return matter
+
+    def _role_weighs_labels(self, facts: Facts) -> bool:
+        return bool(facts.owners) and self.ceiling is not None and self.ceiling.weighs_labels
+
+    def knowing(self, around: Mapping[Ref, Found], named: Mapping[Ref, Tree] | None = None) -> Judge:
+        """The same judge, to whom `around` says what further records say of themselves, and `named` what
+        those are that rules name."""
+        return replace(self, around=around, named=self.named if named is None else named)
+
+    def names(self, owners: frozenset[str]) -> frozenset[Ref]:
+        """The records that rules about a record of these patients name as related to others."""
+        found = self._named.get(owners)
+        if found is None:
+            # A record of nobody's is opened by any patient's consents; of very many, few can be read for it.
+            patients = sorted(owners or self.patients)[:_FEW]
+            found = frozenset().union(*map(self.bound.named, patients))
+            if len(self._named) >= _KEPT:
+                self._named.clear()
+            self._named[owners] = found
+        return found
+
+    def own(self, facts: Facts, content: Content) -> Found:
+        """What a record says of itself."""
+        assert self.labelling is not None, "asked only where labels matter"
+        return self.labelling.found(facts, content)
+
+    def depends_on_others(self, facts: Facts, content: Content) -> bool:
+        """Whether labels that come from other records could change what is decided on this one. One that is
+        hidden for itself costs no more than one that is not there."""
+        if not self.labels_matter(facts):
+            return False
+        own = self.own(facts, content).contributions
+        labels = facts.labels | {one.label for one in own if not one.separable}
+        alone = self._settled(facts._replace(labels=labels), content, self.operation, self._labelled)
+        return alone.visible or alone.reason == Reason.LABEL
+
+    def found(self, facts: Facts, content: Content) -> tuple[Contribution, ...]:
+        """The reasons for labels in the record and around it."""
+        return spread(self.own(facts, content), self.around.get)
+
+    def _by_labels(
+        self, facts: Facts, found: tuple[Contribution, ...], content: Content, operation: str
+    ) -> Judgement:
+        """The judgement on the record with its labels, or on what remains without those that forbid it."""
+
+        def judged(labels: frozenset[Label]) -> Judgement:
+            labelled = facts._replace(labels=facts.labels | labels)
+            return self._settled(labelled, content, operation, self._labelled)
+
+        kept = kept_labels(found, lambda labels: judged(labels).visible)
+        if kept is None:
+            return judged(frozenset(one.label for one in found))
+        cuts = places_without(found, kept)
+        return replace(judged(kept), cuts=cuts, left=facts.labels | kept) if cuts else judged(kept)
+
+    # --- One kind of record ------------------------------------------------------------------------
+
+    def _settled(
+        self, facts: Facts, content: Content, operation: str, known: dict[tuple[object, ...], Judgement]
+    ) -> Judgement:
+        """The judgement with these labels, remembered in `known` unless the content had a part in it."""
+        key = (operation, facts.type, facts.owners, facts.labels)
+        judgement = known.get(key)
+        if judgement is not None:
+            return judgement
         looked_into = False
 
         def watched() -> Tree:
@@ -83,15 +225,18 @@ class Judge:
 
         judgement = self._judge(facts, watched, operation)
         if not looked_into:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[key] = judgement
+            if len(known) >= _KEPT:
+                known.clear()
+            known[key] = judgement
         return judgement
 
     def _judge(self, facts: Facts, content: Content, operation: str) -> Judgement:
         access = self.catalogue.access(facts.type)
         if access.kind == "denied":
             return HIDDEN_TYPE
+        # What cannot be told of free text is for consents to weigh: a role blocks what is known.
+        if self.ceiling is not None and self.ceiling.blocks(facts.labels - {UNDETERMINED}):
+            return OUT_OF_ROLE
         if not self._in_scope(facts, content, operation):
             return OUT_OF_SCOPE
         if access.kind == "shared":
@@ -99,10 +244,6 @@ class Judge:
         if not facts.owners:
             return NOBODYS
         return self._consented(facts, facts.owners, content, operation)
-
-    def grants(self, kind: str, operation: str) -> tuple[Scope, ...]:
-        """The scopes that give `operation` on type `kind`."""
-        return tuple(s for s in self.scopes if s.type in (kind, "*") and operation in s.operations)
 
     def _in_scope(self, facts: Facts, content: Content, operation: str) -> bool:
         about_patient = self.patient in facts.owners or self.catalogue.access(facts.type).kind == "shared"
@@ -129,15 +270,14 @@ class Judge:
     def _consented(
         self, facts: Facts, patients: frozenset[str], content: Content, operation: str
     ) -> Judgement:
-        verdict = self.bound.judge(
-            ResourceFacts(
-                type=facts.type,
-                labels=facts.labels,
-                patients=patients,
-                holds=lambda term: self._holds(term, content),
-            ),
-            operation,
-        )
+        said = self._content(facts.type, facts.id, content)
+        asked = ResourceFacts(facts.type, facts.labels, patients, facts.id, said)
+        verdict = self.bound.judge(asked, operation)
         if isinstance(verdict, Permitted):
-            return Judgement(True, "consent", verdict.because)
+            return Judgement(True, verdict.ground.value, verdict.because)
         return Judgement(False, str(verdict.reason), verdict.because)
+
+    def _content(self, kind: str, ident: str, content: Content) -> RecordContent:
+        return RecordContent(
+            kind, ident, content, self.catalogue, self.bases, self.named.get, self.membership
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.core.consent.evaluate import Because
+from gateway.core.drugs import Interactions
 from gateway.core.judge import Judge
 from gateway.core.values import Ask, FhirRequest, Ref
 from gateway.errors import ConsentryError
@@ -17,7 +18,8 @@ from gateway.errors import ConsentryError
 class Plan:
     """`asks` are sent in order: for a vread the current version comes first. None at all means that the
     answer is an empty page. `required` are the query pairs that an upstream must not have left out.
-    `selective`: the judge may withhold, for what they hold, records that the upstream finds.
+    `selective`: the judge may withhold, for what they hold, records that the upstream finds. `interactions`
+    are what a prescription is confirmed by.
     """
 
     request: FhirRequest
@@ -25,6 +27,7 @@ class Plan:
     required: tuple[tuple[str, str], ...]
     judge: Judge
     selective: bool = False
+    interactions: Interactions | None = None
 
     @property
     def wanted(self) -> Ref:

@@ -21,12 +21,14 @@ def is_id(text: str) -> bool:
 
 
 class Interaction(enum.StrEnum):
-    """The interactions that the gateway answers, by their FHIR names (FHIR http.html)."""
+    """The interactions that the gateway answers, by their FHIR names (FHIR http.html); an operation
+    by its own."""
 
     READ = "read"
     VREAD = "vread"
     SEARCH = "search-type"
     CAPABILITIES = "capabilities"
+    CONFIRM = "$confirm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +134,37 @@ class ConsentRef:
     hash: str
 
 
+class Confirmation(NamedTuple):
+    """What the sender of a token must be shown to hold (RFC 7800, `cnf`): the key (`jkt`, RFC 9449 section
+    6.1) or the certificate (`x5t#S256`, RFC 8705 section 3.1) with this thumbprint, SHA-256 in base64url."""
+
+    method: Literal["jkt", "x5t#S256"]
+    thumbprint: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.method}:{self.thumbprint}"
+
+
+class Glass(NamedTuple):
+    """That the glass was broken: for which reason (a code), and the entry that says so."""
+
+    reason: str
+    entry: int
+    hash: str
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A verified access token (RFC 9068 with SMART context). Times are seconds since the epoch.
 
     `consents` is None when the token names none and its issuer is bound by look-up.
+    `case` is the record that begins the case it is limited to, if its role is.
     `context` are the scopes that grant no type (`launch/patient`, `openid`, `fhirUser`, ...).
     `issued` is the index and leaf hash of the entry of its issue, for a token of our own.
     `digest` is SHA-256 of the compact token.
-    `key` is the thumbprint of the key whose holder alone may use it (RFC 9449 section 6.1), if it has one.
+    `confirmation` is what its sender alone holds; None for a bearer token.
+    `glass` is what a token for break-glass rests on, of our own issuer alone.
     """
 
     issuer: str
@@ -158,9 +182,11 @@ class Token:
     role: str | None = None
     organization: Ref | None = None
     consents: tuple[ConsentRef, ...] | None = None
+    case: Ref | None = None
     issued: tuple[int, str] | None = None
     digest: bytes = b""
-    key: str | None = None
+    confirmation: Confirmation | None = None
+    glass: Glass | None = None
 
 
 @dataclass(frozen=True, slots=True)

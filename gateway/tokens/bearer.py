@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from gateway.errors import Unauthenticated
+from gateway.errors import Scheme, Unauthenticated
 
 _TOKEN = re.compile(rb"(?:[Bb][Ee][Aa][Rr][Ee][Rr]|([Dd][Pp][Oo][Pp])) ([A-Za-z0-9._~+/-]+=*)")
 _BEARER_FORM = "The Authorization header is not of the form: Bearer <token>."
@@ -34,6 +34,11 @@ def presented(values: Sequence[bytes]) -> Presented:
     if match is None:
         raise Unauthenticated(_BEARER_FORM)
     return Presented(match[2].decode("ascii"), match[1] is not None)
+
+
+def scheme_of(values: Iterable[bytes]) -> Scheme:
+    """The scheme of the token in `values`, sound or not; Bearer if there is none."""
+    return "DPoP" if any(value[:5].lower() == b"dpop " for value in values) else "Bearer"
 
 
 def bearer_of(values: Sequence[bytes]) -> str:

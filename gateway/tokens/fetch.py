@@ -1,4 +1,4 @@
-"""The one outgoing request this package makes: GET a JSON document from an address.
+"""The outgoing requests of this package: GET a JSON document from an address, or POST a form to one.
 
 No redirects, no proxies from the environment, no cookies, nothing kept between two requests; a cap
 on bytes and on the whole time, so that a slow or endless answer cannot hold a caller.
@@ -7,9 +7,11 @@ on bytes and on the whole time, so that a slow or endless answer cannot hold a c
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 import httpx
 
@@ -52,15 +54,37 @@ class HttpxFetch:
 
         Raises `FetchFailed`, for every way in which there is no answer.
         """
+        return await self._within_limits(url, lambda target: self._ask("GET", target, address))
+
+    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Fetched:
+        """The answer to a form sent to `url`, with these headers more. Raises `FetchFailed`."""
+        body = urlencode(form).encode()
+        more = {"content-type": "application/x-www-form-urlencoded", **headers}
+        return await self._within_limits(url, lambda target: self._ask("POST", target, None, more, body))
+
+    async def post_json(self, url: str, value: object, headers: Mapping[str, str]) -> Fetched:
+        """The answer to a JSON document sent to `url`, with these headers more. Raises `FetchFailed`."""
+        body = json.dumps(value).encode()
+        more = {"content-type": "application/json", **headers}
+        return await self._within_limits(url, lambda target: self._ask("POST", target, None, more, body))
+
+    async def _within_limits(self, url: str, ask: Callable[[httpx.URL], Awaitable[Fetched]]) -> Fetched:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._get(httpx.URL(url), address)
+                return await ask(httpx.URL(url))
         except TimeoutError as cause:
             raise FetchFailed(f"no whole answer in {self._timeout_s:g} s") from cause
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as cause:
             raise FetchFailed(type(cause).__name__) from cause
 
-    async def _get(self, url: httpx.URL, address: str | None) -> Fetched:
+    async def _ask(
+        self,
+        method: str,
+        url: httpx.URL,
+        address: str | None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Fetched:
         target = url if address is None else url.copy_with(host=address)
         # A client for each request costs little here and has no jar or pool to carry anything over.
         async with (
@@ -68,9 +92,10 @@ class HttpxFetch:
                 verify=self._tls, trust_env=False, follow_redirects=False, timeout=self._timeout_s
             ) as client,
             client.stream(
-                "GET",
+                method,
                 target,
-                headers={**_HEADERS, "host": url.netloc.decode("ascii")},
+                content=body,
+                headers={**_HEADERS, "host": url.netloc.decode("ascii"), **(headers or {})},
                 extensions={"sni_hostname": url.raw_host.decode("ascii")},
             ) as response,
         ):

@@ -7,6 +7,8 @@ any more. Keys for other uses, and keys too weak or of an unknown kind, are left
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
 
@@ -47,7 +49,9 @@ def _key(members: object) -> VerificationKey | None:
     jwk = _public_jwk(members)
     if jwk is None:
         return None
-    return VerificationKey(_text(members, "kid"), members["kty"], curve, algorithm, jwk)
+    return VerificationKey(
+        _text(members, "kid"), members["kty"], curve, algorithm, jwk, _first_certificate(members)
+    )
 
 
 def _is_for_verifying(members: dict[str, object]) -> bool:
@@ -66,6 +70,17 @@ def _public_jwk(members: dict[str, object]) -> JWK | None:
     if kind == "RSA" and not MIN_RSA_BITS <= public.key_size <= MAX_RSA_BITS:
         return None
     return jwk
+
+
+def _first_certificate(members: dict[str, object]) -> bytes | None:
+    """The key's certificate (RFC 7517 section 4.7), if it can be read: most sets are for signatures alone."""
+    chain = members.get("x5c")
+    if not isinstance(chain, list) or not chain or not isinstance(chain[0], str):
+        return None
+    try:
+        return b64decode(chain[0], validate=True)
+    except ValueError:
+        return None
 
 
 def _text(members: dict[str, object], name: str) -> str | None:

@@ -47,13 +47,15 @@ FITS = {
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A public key that may verify signatures; `algorithm` is the only one it may be used with, if set."""
+    """A public key that may verify signatures; `algorithm` is the only one it may be used with, if set.
+    `certificate` is the one that is published with it (`x5c`), as DER: nothing is believed for it here."""
 
     id: str | None
     kty: str
     curve: str | None
     algorithm: str | None
     jwk: JWK
+    certificate: bytes | None = None
 
 
 # A JWS copies the whole registry of headers when it is made, which takes as long as to sign it.

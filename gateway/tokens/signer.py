@@ -6,10 +6,12 @@ Its algorithm follows from its kind, so that no key signs in two ways. What is s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from jwcrypto.common import JWException, json_encode
 from jwcrypto.jwk import JWK
 
+from gateway.tokens.compact import read_json
 from gateway.tokens.signature import MIN_RSA_BITS, blank_jws
 
 # The algorithm of a key, by its type and curve (RFC 7518 section 3.1, RFC 8037 section 3.1).
@@ -48,6 +50,14 @@ class Signer:
         """The key that verifies what this one signs (RFC 7517)."""
         public: dict[str, str] = self._key.export_public(as_dict=True)
         return {**public, "kid": self.key_id, "alg": self.algorithm, "use": "sig"}
+
+
+def read_signer(path: Path) -> Signer:
+    """The key of a file with a private JWK. Raises `ValueError`, `OSError`."""
+    members = read_json(path.read_bytes())
+    if not isinstance(members, dict) or not all(isinstance(value, str) for value in members.values()):
+        raise ValueError("the signing key is not a JWK")
+    return Signer(members)
 
 
 def _private_key(members: Mapping[str, str]) -> JWK:

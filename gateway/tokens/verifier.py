@@ -92,7 +92,7 @@ class Verifier:
         compact = split(bearer)
         issuer = self._issuer(compact, base)
         algorithm, key_id = read_header(compact.header, issuer.rule.algorithms)
-        key = await _key(issuer.keys, algorithm, key_id, now_s)
+        key = await find_key(issuer.keys, algorithm, key_id, now_s)
         generation = issuer.keys.generation
         check_signature(bearer, compact.signature, algorithm, key)
         token = read_claims(
@@ -114,7 +114,7 @@ class Verifier:
         return issuer
 
 
-async def _key(keys: Keys, algorithm: str, key_id: str | None, now_s: int) -> VerificationKey:
+async def find_key(keys: Keys, algorithm: str, key_id: str | None, now_s: int) -> VerificationKey:
     """The one key that fits; one that is not known yet may have come with a rotation."""
     key = choose_key(await keys.current(now_s), algorithm, key_id)
     if key is None:

@@ -6,43 +6,33 @@
     PUT    /admin/consents/{id}          a draft           200 {"id","entry","hash"}
     POST   /admin/consents/{id}/revoke   {"reason","stop"} 200 {"id","entry","hash"}
 
-Operators have credentials of their own: `Authorization: Bearer` with the secret of `operator.key`. A FHIR
-access token opens nothing here, and the operator's secret opens no FHIR address. Errors are
-`{"error": text}`. What is refused is refused before anything is recorded.
+What is refused is refused before anything is recorded. A draft without effect is answered with `supersede`,
+the ids of the consents that would have to give way. The first and the third of these addresses take and give
+FHIR too: see `admin_fhir`.
 """
 
 from __future__ import annotations
 
-import hmac
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Mapping
 from dataclasses import fields
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import errors
 from gateway.consents.draft import Draft
-from gateway.consents.follow import Follower
+from gateway.consents.effect import NoEffect
 from gateway.consents.service import ConsentService
 from gateway.consents.view import consent_json, ref_json
-from gateway.core.fhir import codec
-from gateway.tokens.bearer import bearer_of
-from gateway.web.guard import read_body
-from gateway.web.notes import Notes
-
-MAX_BODY_BYTES = 64 * 1024
-
-T = TypeVar("T")
-Handler = Callable[[Request], Awaitable[Response]]
+from gateway.core.values import ConsentRef
+from gateway.web.admin_fhir import FhirConsents, is_sent, is_wanted
+from gateway.web.operator import Guarded, fitting, read_as, reply
 
 # The members of a draft as JSON: lists of texts, dates in RFC 3339. `from` is a word of Python's.
 DRAFT: Final = {field.name.removesuffix("_"): field.name for field in fields(Draft)}
-
-log = logging.getLogger("consentry.admin")
 
 
 class _RevokeBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,41 +40,32 @@ class _RevokeBody(msgspec.Struct, forbid_unknown_fields=True):
     stop: bool = False
 
 
-def admin_routes(service: ConsentService, consents: Follower, secret: str) -> list[Route]:
+def admin_routes(service: ConsentService, fhir: FhirConsents, guarded: Guarded) -> list[Route]:
     """Routes below `/admin`. Each request sees the consents at the ledger head."""
-    notes = Notes(log)
 
     async def grant(request: Request) -> Response:
-        return _reply(ref_json(await service.grant(await _draft(request))), 201)
+        if is_sent(request):
+            return await fhir.grant(request)
+        return await _offering(service.grant(await _draft(request)), 201)
 
     async def change(request: Request) -> Response:
-        return _reply(ref_json(await service.change(request.path_params["id"], await _draft(request))))
+        return await _offering(service.change(request.path_params["id"], await _draft(request)))
 
     async def revoke(request: Request) -> Response:
-        asked = await _body(request, _RevokeBody)
+        asked = await read_as(request, _RevokeBody)
         done = await service.revoke(request.path_params["id"], asked.reason, stop=asked.stop)
-        return _reply(ref_json(done))
+        return reply(ref_json(done))
 
     async def show(request: Request) -> Response:
-        return _reply(consent_json(service.show(request.path_params["id"])))
+        if is_wanted(request):
+            return await fhir.show(request)
+        return reply(consent_json(service.show(request.path_params["id"])))
 
     async def listed(request: Request) -> Response:
         patients = request.query_params.getlist("patient")
         if len(patients) != 1 or len(request.query_params) != 1:
             raise errors.BadRequest("Consents are listed for one patient: ?patient=ID.")
-        return _reply({"consents": [consent_json(c) for c in service.of_patient(patients[0])]})
-
-    def guarded(handler: Handler) -> Handler:
-        async def handle(request: Request) -> Response:
-            try:
-                _authorise(request, secret)
-                consents.at_head()
-                return await handler(request)
-            except errors.ConsentryError as error:
-                notes.note(error)
-                return _reply({"error": error.text}, error.status)
-
-        return handle
+        return reply({"consents": [consent_json(c) for c in service.of_patient(patients[0])]})
 
     return [
         Route("/consents", guarded(grant), methods=["POST"]),
@@ -95,35 +76,20 @@ def admin_routes(service: ConsentService, consents: Follower, secret: str) -> li
     ]
 
 
-def _authorise(request: Request, secret: str) -> None:
-    given = bearer_of([v for k, v in request.headers.raw if k == b"authorization"])
-    if not hmac.compare_digest(given.encode(), secret.encode()):
-        raise errors.Unauthenticated("The operator's secret is not the right one.")
+async def _offering(done: Awaitable[ConsentRef], status: int = 200) -> Response:
+    """The reference of what was recorded, or what could be superseded for it to have an effect."""
+    try:
+        return reply(ref_json(await done), status)
+    except NoEffect as error:
+        return reply({"error": error.text, "supersede": [*error.supersede]}, error.status)
+
+
+def draft_of(members: Mapping[str, object]) -> Draft:
+    """The draft with these members. Raises BadRequest for one that it does not have, or that does not fit."""
+    if unknown := sorted(members.keys() - DRAFT):
+        raise errors.BadRequest(f"The body does not fit: a draft has no member {unknown[0]!r}.")
+    return fitting({DRAFT[name]: value for name, value in members.items()}, Draft)
 
 
 async def _draft(request: Request) -> Draft:
-    given = await _body(request, dict[str, object])
-    if unknown := sorted(given.keys() - DRAFT):
-        raise errors.BadRequest(f"The body does not fit: a draft has no member {unknown[0]!r}.")
-    return _fitting({DRAFT[name]: value for name, value in given.items()}, Draft)
-
-
-async def _body(request: Request, shape: type[T]) -> T:
-    raw = await read_body(request.receive, MAX_BODY_BYTES)
-    try:
-        codec.parse(raw or b"{}")
-        tree = msgspec.json.decode(raw or b"{}")
-    except (codec.CodecError, msgspec.DecodeError) as error:
-        raise errors.BadRequest("The body is not JSON.") from error
-    return _fitting(tree, shape)
-
-
-def _fitting(tree: object, shape: type[T]) -> T:
-    try:
-        return msgspec.convert(tree, shape)
-    except msgspec.ValidationError as error:
-        raise errors.BadRequest(f"The body does not fit: {error}.") from error
-
-
-def _reply(body: Any, status: int = 200) -> Response:
-    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
+    return draft_of(await read_as(request, dict[str, object]))

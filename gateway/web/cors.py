@@ -25,7 +25,7 @@ PREFLIGHT: Final[tuple[Header, ...]] = (
 )
 EXPOSED: Final[Header] = (
     b"access-control-expose-headers",
-    b"Content-Location, ETag, Last-Modified, Ledger-Entry, Location, WWW-Authenticate",
+    b"Consent-Notice, Content-Location, ETag, Last-Modified, Ledger-Entry, Location, WWW-Authenticate",
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -18,6 +18,8 @@ from starlette.types import Receive, Scope, Send
 from gateway import errors
 from gateway.core.fhir.conditional import http_date
 from gateway.pipeline import Answer, Incoming, Ports, serve
+from gateway.tokens.bearer import scheme_of
+from gateway.tokens.certificate import STATE
 from gateway.web.cors import Origins, nobody, sharing
 from gateway.web.guard import Guarded, guard, read_body
 from gateway.web.metrics import Metrics
@@ -27,6 +29,8 @@ from gateway.web.render import Header, error_headers, outcome, respond
 FAILED: Final = "The gateway failed; nothing was released."
 WELL_KNOWN: Final = b"/.well-known/"
 METADATA: Final = b"/metadata"
+NOTICE: Final = (b"consent-notice", b"information-may-be-withheld")
+NO_STATE: Final[Mapping[str, bytes]] = {}
 
 log = logging.getLogger("consentry.fhir")
 
@@ -68,14 +72,14 @@ class FhirEndpoint:
             guarded = guard(scope, self._hosts)
             encoding, origin = guarded.accept_encoding, guarded.origin
             answer = await self._answer(scope, receive, guarded)
-            body, headers = self._rendered(answer)
+            body, headers = self._rendered(answer, scope)
         except errors.ConsentryError as error:
             answer = Answer(error.status, b"", (), error=error)
-            body, headers = self._rendered(answer)
+            body, headers = self._rendered(answer, scope)
         except Exception:
             log.exception("a request failed")
             answer = Answer(500, b"", (), error=errors.ConsentryError(FAILED))
-            body, headers = self._rendered(answer)
+            body, headers = self._rendered(answer, scope)
         if origin:
             headers += await self._shared(scope, origin)
         self._metrics.count_answer(answer, time.perf_counter() - begin)
@@ -99,16 +103,27 @@ class FhirEndpoint:
         if path.startswith(WELL_KNOWN):
             raise errors.NotFound("There is nothing at this address.")
         body = await read_body(receive, self._max_body_bytes) if guarded.has_body else b""
-        return await serve(
-            self._ports,
-            Incoming(method, path, query, guarded.headers, guarded.authorization, body, guarded.proof),
+        certificate = scope.get("state", NO_STATE).get(STATE)
+        incoming = Incoming(
+            method,
+            path,
+            query,
+            guarded.headers,
+            guarded.authorization,
+            body,
+            guarded.proof,
+            certificate,
         )
+        return await serve(self._ports, incoming)
 
-    def _rendered(self, answer: Answer) -> tuple[bytes, list[Header]]:
+    def _rendered(self, answer: Answer, scope: Scope) -> tuple[bytes, list[Header]]:
         headers = [(b"ledger-entry", str(receipt).encode()) for receipt in answer.receipts]
+        if answer.noticed or self._ports.notice == "generic":
+            headers.append(NOTICE)
         if answer.error is not None:
             self._notes.note(answer.error)
-            return outcome(answer.error), headers + error_headers(answer.error)
+            sent = scheme_of(value for name, value in scope["headers"] if name == b"authorization")
+            return outcome(answer.error), headers + error_headers(answer.error, sent)
         if answer.tag is not None:
             headers.append((b"etag", f'W/"{answer.tag}"'.encode()))
         if answer.modified is not None:

@@ -1,4 +1,4 @@
-"""The two HTTP parsers of uvicorn, made to agree on what a request is.
+"""The two HTTP parsers of uvicorn, made to agree on what a request is, and to tell of its certificate.
 
 A target in absolute form (`GET http://host/path`, RFC 9112 section 3.2.2) keeps its host in the path with
 h11 and loses it with httptools; this gateway is no forward proxy, so both must end as a bad request. h11
@@ -11,11 +11,13 @@ Connections, their timeouts and their order of answers are uvicorn's. Of its set
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gateway.tokens.certificate import STATE
 from gateway.web.cycle import Cycle
 
 NO_PATH: Final = b"*"
@@ -24,11 +26,24 @@ MAX_UNFINISHED_BYTES: Final = 64 * 1024
 """Longest head, chunk extension or trailer that is waited for; `guard` judges a head that is complete."""
 
 
+class CertifiedH11Protocol(H11Protocol):
+    """h11, except that requests have the certificate of their connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = _with_certificate(self.app_state, transport)
+
+
 class StrictHttpToolsProtocol(HttpToolsProtocol):
-    """httptools, except that a target is a path, a trailer is no header, and both have an end."""
+    """httptools, with certificates likewise; a target is a path, a trailer is no header, and both have an
+    end."""
 
     _in_head = False
     _unfinished_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = _with_certificate(self.app_state, transport)
 
     def data_received(self, data: bytes) -> None:
         self._unfinished_bytes += len(data)
@@ -104,3 +119,10 @@ class StrictHttpToolsProtocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+
+
+def _with_certificate(state: dict[str, Any], transport: asyncio.Transport) -> dict[str, Any]:
+    """The state of all requests of a connection, with the certificate that the client showed in it (DER)."""
+    tls = transport.get_extra_info("ssl_object")
+    der = None if tls is None else tls.getpeercert(binary_form=True)
+    return state if der is None else {**state, STATE: der}

@@ -31,23 +31,23 @@ def outcome(error: errors.ConsentryError) -> bytes:
     return json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}, separators=(",", ":")).encode()
 
 
-def error_headers(error: errors.ConsentryError) -> list[Header]:
+def error_headers(error: errors.ConsentryError, sent: errors.Scheme = "Bearer") -> list[Header]:
     """What the status calls for: RFC 6750 section 3 for 401 and 403, or RFC 9449 section 7.1; RFC 9110
-    section 10.2.1 for 405."""
+    section 10.2.1 for 405. `sent` is the scheme of the request's token."""
     if isinstance(error, errors.Unauthenticated):
-        return [(b"www-authenticate", _challenge(error).encode())]
+        return [(b"www-authenticate", _challenge(error.scheme or sent, error.oauth_error))]
     if isinstance(error, errors.Forbidden):
-        return [(b"www-authenticate", b'Bearer error="insufficient_scope"')]
+        return [(b"www-authenticate", _challenge(sent, "insufficient_scope"))]
     if isinstance(error, errors.MethodNotAllowed):
         return [(b"allow", b"GET, HEAD, POST, OPTIONS")]
     return []
 
 
-def _challenge(error: errors.Unauthenticated) -> str:
-    if error.oauth_error is None:
-        return error.scheme
-    algorithms = f', algs="{" ".join(dpop.ALGORITHMS)}"' if error.scheme == dpop.SCHEME else ""
-    return f'{error.scheme} error="{error.oauth_error}"{algorithms}'
+def _challenge(scheme: errors.Scheme, error: str | None) -> bytes:
+    if error is None:
+        return scheme.encode()
+    algorithms = f', algs="{" ".join(dpop.ALGORITHMS)}"' if scheme == dpop.SCHEME else ""
+    return f'{scheme} error="{error}"{algorithms}'.encode()
 
 
 async def respond(

@@ -20,11 +20,13 @@ from gateway.auth.approval.launch import launch_routes
 from gateway.auth.approval.manage import manage_routes, or_manage
 from gateway.auth.approval.words import load_words
 from gateway.auth.clients.registry import Secrets
+from gateway.auth.glass import notices
 from gateway.auth.pages import Pages
 from gateway.auth.people.authorities import Authorities
 from gateway.auth.people.browser import Browser
 from gateway.auth.people.factors import Factors
 from gateway.auth.people.login import login_routes
+from gateway.auth.people.login_page import LoginPage, Ways
 from gateway.auth.people.passwords import Passwords
 from gateway.auth.people.registry import People, Profile
 from gateway.auth.people.totp import Sealer
@@ -238,13 +240,14 @@ def application(ports: Ports, desk: Desk, public_url: str = PUBLIC) -> Starlette
         database, Passwords(CHEAP), Sealer(KEY, _random), key=KEY, new_id=ports.new_id, new_secret=new_secret
     )
     waiting = or_manage(find_waiting(ports))
+    page = LoginPage(browser, pages, waiting, Ways())
     return Starlette(
         routes=[
             *authorize_routes(ports, desk.clients, browser, pages),
             *approve_routes(ports, desk.clients, browser, pages, words, STYLE),
             *manage_routes(ports, desk.clients, browser, pages, words),
             *launch_routes(ports, desk.clients, OPERATOR),
-            *login_routes(factors, browser, pages, waiting, lambda: ports.now_ms() // 1000),
+            *login_routes(factors, page, lambda: ports.now_ms() // 1000),
             *pages.routes(),
         ]
     )
@@ -253,14 +256,14 @@ def application(ports: Ports, desk: Desk, public_url: str = PUBLIC) -> Starlette
 @asynccontextmanager
 async def open_counter(folder: Path, clients: Sequence[Client] = (APP, PLAIN)) -> AsyncIterator[Counter]:
     async with open_desk(folder) as desk:
-        Database(folder / "auth.db", (*requests.TABLES, *launches.TABLES)).close()
+        Database(folder / "auth.db", (*requests.TABLES, *launches.TABLES, *notices.TABLES)).close()
         for client in clients:
             await desk.clients.add(client, "operator", Secrets(), desk.now_s)
         ports, sealer = desk.ports, Sealer(KEY, _random)
         people = People(ports.database, Passwords(CHEAP), sealer, ports.new_id)
         for profile in PEOPLE.values():
             await people.add(profile, PASSWORD, desk.now_s)
-        authorities = Authorities(ports.database, ports.new_id)
+        authorities = Authorities(ports.database, ports.new_id, ports.record, ports.policy)
         yield Counter(desk, people, authorities, application(ports, desk))
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +44,7 @@ from gateway.house import OpenHouse, new_id, now_ms, open_house
 from gateway.ledger.recorder import OpenedEntry
 from gateway.tokens.fetch import Fetched, FetchFailed
 from gateway.tokens.verifier import Issuer, Verifier
+from gateway.web.senders import Senders, Trust
 from tests.support.house import BASE, PUBLIC, prepare
 from tests.tokens import forge
 
@@ -175,6 +177,8 @@ class Desk:
             "relationship": "MTH",
             "until_s": until_s,
             "recorded_by": "operator",
+            "entry": 1,
+            "hash": "h" * 43,
         }
 
         def work(session: Any) -> None:
@@ -273,14 +277,15 @@ async def open_desk(folder: Path, bases: Sequence[str] = (BASE,)) -> AsyncIterat
         desk = Desk(house, _ports(house, database, bases), clients)
         _tie(desk)
 
-        origins = public_origins(database)
+        origins = public_origins(database, now_ms)
         routes = [
             *token_routes(desk.ports, clients, origins),
             *revoke_routes(desk.ports, clients, origins),
             *introspect_routes(desk.ports, clients),
             *openid_routes(desk.ports.minter, _id_tokens(house)),
         ]
-        transport = httpx.ASGITransport(Starlette(routes=routes), raise_app_exceptions=False)
+        app = Senders(Starlette(routes=routes), Trust((ip_network("127.0.0.1"),), certificates=True))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         desk.http = httpx.AsyncClient(transport=transport, base_url=PUBLIC)
         await stack.enter_async_context(desk.http)
         yield desk
@@ -329,7 +334,9 @@ def _ports(house: OpenHouse, database: Database, bases: Sequence[str]) -> Ports:
 
 
 def _tie(desk: Desk) -> None:
-    """Puts the desk's own clock and a ledger that can fail between the ports and the house."""
+    """Puts the desk's own clock, which stands still, and a ledger that can fail between the ports and the
+    house."""
+    began_ms = now_ms()
 
     async def record(drafts: Any) -> Any:
         if desk.failing:
@@ -337,4 +344,4 @@ def _tie(desk: Desk) -> None:
         desk.recorded.extend(draft.kind for draft in drafts)
         return await desk.house.record(drafts)
 
-    desk.ports = replace(desk.ports, record=record, now_ms=lambda: now_ms() + desk.ahead_s * 1000)
+    desk.ports = replace(desk.ports, record=record, now_ms=lambda: began_ms + desk.ahead_s * 1000)

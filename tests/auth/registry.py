@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
-from gateway.auth.clients.client_auth import authenticate
+from gateway.auth.clients.client_auth import Credentials, authenticate
 from gateway.auth.clients.client_keys import ClientKeys
 from gateway.auth.clients.registry import TABLES, Clients, Registered, Secrets
 from gateway.auth.ports import Base, Ports
@@ -25,6 +25,7 @@ from gateway.core.smart.assertion import ASSERTION_TYPE
 from gateway.core.smart.client import Client
 from gateway.core.smart.metadata import read_metadata
 from gateway.core.values import Term
+from gateway.tokens.certificate import Certificate
 from gateway.tokens.fetch import Fetched, FetchFailed
 from tests.tokens import forge
 
@@ -136,10 +137,18 @@ class Registry:
         return await self.clients.add(client, by, Secrets(made), self.now_s)
 
     async def authenticate(
-        self, form: Mapping[str, str], authorization: Sequence[bytes] = (), clients: Clients | None = None
+        self,
+        form: Mapping[str, str],
+        authorization: Sequence[bytes] = (),
+        clients: Clients | None = None,
+        certificate: Certificate | None = None,
     ) -> Client:
         return await authenticate(
-            self.ports, clients or self.clients, form, authorization, self.now_s, frozenset({TOKEN})
+            self.ports,
+            clients or self.clients,
+            Credentials(form, authorization, certificate),
+            self.now_s,
+            frozenset({TOKEN}),
         )
 
 

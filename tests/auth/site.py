@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -20,17 +20,27 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.auth.pages import Pages
+from gateway.auth.passkeys.ceremony import Ceremonies
+from gateway.auth.passkeys.challenge import Challenges
+from gateway.auth.passkeys.keyring import Keyring
+from gateway.auth.passkeys.pages import or_passkeys, passkey_routes
 from gateway.auth.people.authorities import Authorities
 from gateway.auth.people.browser import Browser
 from gateway.auth.people.factors import Factors
 from gateway.auth.people.login import login_routes
+from gateway.auth.people.login_page import LoginPage, Ways
 from gateway.auth.people.passwords import Cost, Passwords
 from gateway.auth.people.registry import TABLES, People, Profile
 from gateway.auth.people.totp import Sealer
 from gateway.auth.people.waiting import Waiting
+from gateway.auth.providers.exchange import OpenIdProvider
+from gateway.auth.providers.login import provider_routes
+from gateway.auth.store import delegations, links
 from gateway.auth.store.database import Database
 from gateway.core.canon import b64url
+from gateway.core.record import Draft
 from gateway.core.values import Ref
+from gateway.ledger.reading import Receipt
 
 CHEAP = Cost(passes=1, memory_kib=8, lanes=1)
 KEY = bytes(range(32))
@@ -53,16 +63,36 @@ class Site:
     now_s: int = START_S
     waiting: dict[str, Waiting] = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=count)
+    ways: Ways = field(default_factory=Ways)
+    providers: list[OpenIdProvider] = field(default_factory=list)
+    recorded: list[Draft] = field(default_factory=list)
+    failing: Exception | None = None
+    passkeys: bool = False
 
     def __post_init__(self) -> None:
         passwords, sealer = Passwords(CHEAP), Sealer(KEY, os.urandom)
         self.people = People(self.database, passwords, sealer, self.new_id)
-        self.authorities = Authorities(self.database, self.new_id)
+        self.authorities = Authorities(self.database, self.new_id, self.record, "p-1")
         self.factors = Factors(
             self.database, passwords, sealer, key=KEY, new_id=self.new_id, new_secret=new_secret
         )
         self.browser = Browser(self.database, self.public_url, new_secret)
-        self.pages = Pages()
+        self.pages = Pages(passkeys=self.passkeys)
+
+    async def record(self, drafts: Sequence[Draft]) -> list[Receipt]:
+        """A ledger that keeps nothing but the drafts."""
+        if self.failing is not None:
+            raise self.failing
+        self.recorded += drafts
+        last = len(self.recorded)
+        return [Receipt("here", index, bytes(32)) for index in range(last - len(drafts), last)]
+
+    def keyring(self) -> Keyring:
+        challenges = Challenges(KEY, os.urandom)
+        return Keyring(self.database, self.factors, Ceremonies(self.public_url), challenges)
+
+    def clock(self) -> int:
+        return self.now_s
 
     def new_id(self) -> str:
         return f"id-{next(self.ids)}"
@@ -78,8 +108,20 @@ class Site:
         async def approve(_: Request) -> Response:
             return Response("the request goes on")
 
-        login = login_routes(self.factors, self.browser, self.pages, waiting, lambda: self.now_s)
-        routes = [*login, *self.pages.routes(), Route("/who", who), Route("/auth/approve", approve)]
+        page = LoginPage(self.browser, self.pages, or_passkeys(waiting, self.clock), self.ways)
+        login = login_routes(self.factors, page, self.clock)
+        elsewhere = provider_routes(
+            self.providers, page, self.factors, self.database,
+            key=KEY, new_secret=new_secret, now_s=self.clock,
+        )  # fmt: skip
+        routes = [
+            *login,
+            *elsewhere,
+            *(passkey_routes(self.keyring(), page, self.clock) if self.passkeys else ()),
+            *self.pages.routes(),
+            Route("/who", who),
+            Route("/auth/approve", approve),
+        ]
         return Starlette(routes=routes)
 
     async def add(self, login: str = "anna", **profile: Any) -> None:
@@ -99,8 +141,9 @@ class Site:
             yield Visitor(client)
 
 
-def make_site(folder: Path, public_url: str = HTTPS) -> Site:
-    return Site(Database(folder / "auth.db", TABLES), public_url)
+def make_site(folder: Path, public_url: str = HTTPS, *, passkeys: bool = False) -> Site:
+    tables = (*TABLES, *links.TABLES, *delegations.TABLES)
+    return Site(Database(folder / "auth.db", tables), public_url, passkeys=passkeys)
 
 
 @dataclass

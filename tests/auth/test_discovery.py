@@ -21,7 +21,7 @@ from tests.support.house import PUBLIC, prepare
 SMART = "/.well-known/smart-configuration"
 OPENID = "/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server"
-CLOSED = Auth(registration="closed", registration_token=None)
+CLOSED = Auth(registration="closed", registration_token=None, local_log_in=True)
 
 
 @asynccontextmanager
@@ -113,8 +113,8 @@ async def test_without_its_key_there_is_no_sign_on(tmp_path: Path, monkeypatch: 
     ("auth", "status"),
     [
         (CLOSED, None),
-        (Auth(registration="open", registration_token=None), 201),
-        (Auth(registration="token", registration_token=Secret("t0ken-of-some-length")), 401),
+        (replace(CLOSED, registration="open"), 201),
+        (replace(CLOSED, registration="token", registration_token=Secret("t0ken-of-some-length")), 401),
     ],
     ids=["closed", "open", "token"],
 )

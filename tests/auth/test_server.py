@@ -46,7 +46,7 @@ async def half_ended(desk: Desk) -> str:
 
 async def over(desk: Desk, text: str) -> bool:
     token = await desk.verify(text)
-    for _ in range(200):
+    for _ in range(2000):
         if desk.is_over(token):
             return True
         await asyncio.sleep(0.01)
@@ -54,7 +54,7 @@ async def over(desk: Desk, text: str) -> bool:
 
 
 async def said(caplog: pytest.LogCaptureFixture, text: str) -> bool:
-    for _ in range(200):
+    for _ in range(2000):
         if text in caplog.text:
             return True
         await asyncio.sleep(0.01)

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 ENVIRONMENT: Final = "CONSENTRY_CHROMIUM"
+PATIENCE_MS: Final = 30_000
+"""How long what is expected of a page may take: as long as what is clicked in it."""
 NAMES: Final = ("chromium", "chromium-browser", "/usr/lib/chromium/chromium")
 HOSTS: Final = "MAP *.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 FLAGS: Final = (
@@ -38,6 +40,7 @@ class NoChromium(Exception):
 def chromium() -> Iterator[Browser]:
     """A headless one for the block. Raises NoChromium."""
     program = find_chromium()
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         # As root it has no sandbox of its own, and says so by not starting.
         flags = [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]

@@ -62,12 +62,21 @@ def tls_site(tmp_path: Path) -> Iterator[Site]:
         yield made
 
 
+@pytest.fixture
+def passkey_site(tmp_path: Path) -> Iterator[Site]:
+    """As `tls_site`, with passkeys."""
+    with served_site(tmp_path, "gw.example", tls=tmp_path, passkeys=True) as made:
+        yield made
+
+
 @contextmanager
-def served_site(folder: Path, host: str = "127.0.0.1", tls: Path | None = None) -> Iterator[Site]:
+def served_site(
+    folder: Path, host: str = "127.0.0.1", tls: Path | None = None, *, passkeys: bool = False
+) -> Iterator[Site]:
     made: list[Site] = []
 
     def make(url: str) -> ASGIApp:
-        made.append(make_site(folder, url))
+        made.append(make_site(folder, url, passkeys=passkeys))
         return made[0].app()
 
     with served(make, host, tls):

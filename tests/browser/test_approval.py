@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.auth.site import PASSWORD
 from tests.browser.checks import beside_the_screen, focus_ring, focused, without_a_name
@@ -139,8 +139,45 @@ def test_parts_are_chosen_and_all_else_is_kept(tab: OpenTab, place: Hospital) ->
     assert "|laboratory" in scope
 
 
+def test_many_kinds_are_named_and_can_be_chosen_among(tab: OpenTab, place: Hospital) -> None:
+    opened = to_the_decision(tab, place)
+    page = opened.page
+    assert "It asks for Personal details; Conditions" in (page.text_content("#records") or "")
+    expect(page.locator("[id='t.Goal']")).to_be_hidden()
+    page.click("details.choose > summary")
+    page.uncheck("[id='t.Goal']")
+    looks_right(opened, "chosen")
+    page.fill("#until", "2020-01-01")
+    page.press("#until", "Enter")
+    expect(page.locator("[id='t.Goal']")).not_to_be_checked()  # and it is not hidden again
+    expect(page.locator("[id='t.Goal']")).to_be_visible()
+
+
+def test_what_depends_on_others_shows_as_left_out(tab: OpenTab, place: Hospital) -> None:
+    """The boxes stay as they were filled in, and their words say it without that, too."""
+    opened = to_the_decision(tab, place)
+    page = opened.page
+    page.click("details.choose > summary")
+    page.click("details.parts:has([id='p.Observation.rest']) > summary")
+    rest, later = (page.locator(f"label[for='{box}']") for box in ("p.Observation.rest", "later"))
+    assert [struck(label) for label in (rest, later)] == [False, False]
+    page.uncheck("[id='p.Observation.laboratory']")
+    looks_right(opened, "left-out")
+    assert [struck(label) for label in (rest, later)] == [True, True]
+    page.check("[id='p.Observation.laboratory']")
+    page.uncheck("[id='t.Goal']")
+    assert [struck(label) for label in (rest, later)] == [False, True]
+
+
+def struck(label: Locator) -> bool:
+    return "line-through" in str(label.evaluate("e => getComputedStyle(e).textDecorationLine"))
+
+
 def test_it_is_done_by_keyboard(tab: OpenTab, place: Hospital) -> None:
     page = to_the_decision(tab, place).page
+    page.focus("details.choose > summary")
+    assert focus_ring(page) >= 2
+    page.keyboard.press("Enter")
     page.focus("[id='t.Patient']")
     assert focus_ring(page) >= 2
     page.keyboard.press("Space")

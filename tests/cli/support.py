@@ -103,7 +103,7 @@ class Served:
         assert found is not None, self.said
         return found[0]
 
-    def end(self, number: int = signal.SIGTERM, within_s: float = 5) -> int:
+    def end(self, number: int = signal.SIGTERM, within_s: float = 20) -> int:
         self.process.send_signal(number)
         return self.process.wait(within_s)
 

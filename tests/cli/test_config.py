@@ -11,6 +11,8 @@ import pytest
 import respx
 from jwcrypto.jwk import JWK
 
+from gateway import mapping
+from gateway.errors import ConfigError
 from gateway.tokens.mint import Minter
 from tests.cli.support import Place, place
 from tests.upstreams.sandbox import sandbox
@@ -49,6 +51,20 @@ def test_all_problems_are_listed(bare: Place) -> None:
     found = bare.run("check-config", "--json")
     assert found.exit_code == 2
     assert json.loads(found.stdout) == {"ok": False, "problems": problems}
+
+
+def test_faults_of_roles_are_told(made: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty() -> None:
+        raise ConfigError("mappings/roles/a.yaml:3: this\nmappings/roles/b.yaml:1: that")
+
+    monkeypatch.setattr(mapping, "load_profiles", faulty)
+    checked = made.run("check-config")
+    assert (checked.exit_code, checked.stdout) == (2, "")
+    assert checked.stderr.splitlines() == [
+        f"{made.config}: 2 problems",
+        f"{made.config}: mappings/roles/a.yaml:3: this",
+        f"{made.config}: mappings/roles/b.yaml:1: that",
+    ]
 
 
 def test_a_file_that_is_missing_is_the_one_problem(tmp_path: Path) -> None:

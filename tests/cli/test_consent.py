@@ -10,7 +10,7 @@ from tests.cli.support import GRANT, Place
 
 
 def test_a_grant_prints_its_reference(made: Place) -> None:
-    ref = made.json(*GRANT, "--purpose", "TREAT", "--until", "2027-01-01", "--label", "HIV")
+    ref = made.json(*GRANT, "--purpose", "TREAT", "--until", "2099-01-01", "--label", "HIV")
     assert set(ref) == {"id", "entry", "hash"}
     assert ref["entry"] == 2
     assert re.fullmatch(r"[\w-]{43}", ref["hash"])
@@ -24,7 +24,7 @@ def test_a_grant_prints_its_reference(made: Place) -> None:
         "scopes": ["patient/*.rs"],
         "purposes": ["TREAT"],
         "from": None,
-        "until": "2027-01-01T23:59:59Z",
+        "until": "2099-01-01T23:59:59Z",
         "labels": ["HIV"],
         "except": [],
         "supersedes": [],
@@ -54,17 +54,17 @@ def test_a_permit_without_scope_is_refused_and_nothing_recorded(made: Place) -> 
 
 
 def test_a_change_replaces_what_is_given_and_keeps_the_rest(made: Place) -> None:
-    granted = made.json(*GRANT, "--purpose", "TREAT", "--until", "2027-01-01", "--label", "HIV")
+    granted = made.json(*GRANT, "--purpose", "TREAT", "--until", "2099-01-01", "--label", "HIV")
     changed = made.json("consent", "change", granted["id"], "--purpose", "HPAYMT")
     assert changed["id"] == granted["id"]
     shown = made.json("consent", "show", granted["id"])
     assert (shown["purposes"], shown["labels"]) == (["HPAYMT"], ["HIV"])
-    assert shown["until"] == "2027-01-01T23:59:59Z"
+    assert shown["until"] == "2099-01-01T23:59:59Z"
     assert [place["entry"] for place in shown["entries"]] == [granted["entry"], changed["entry"]]
 
 
 def test_a_change_takes_a_limit_away_only_when_told(made: Place) -> None:
-    granted = made.json(*GRANT, "--purpose", "TREAT", "--until", "2027-01-01")
+    granted = made.json(*GRANT, "--purpose", "TREAT", "--until", "2099-01-01")
     made.good("consent", "change", granted["id"], "--clear", "purpose", "--clear", "until")
     shown = made.json("consent", "show", granted["id"])
     assert (shown["purposes"], shown["until"], shown["scopes"]) == ([], None, ["patient/*.rs"])
@@ -124,9 +124,9 @@ def test_a_reason_is_a_code(made: Place) -> None:
 
 
 def test_for_people_it_is_text(made: Place) -> None:
-    granted = made.good(*GRANT, "--until", "2027-01-01")
+    granted = made.good(*GRANT, "--until", "2099-01-01")
     assert re.fullmatch(r"[0-9a-f]{24}\nledger entry 2, hash [\w-]{43}\n", granted)
     shown = made.good("consent", "show", "--patient", "pat-a")
     assert "live, patient pat-a" in shown
-    assert re.search(r"until +2027-01-01T23:59:59Z", shown)
+    assert re.search(r"until +2099-01-01T23:59:59Z", shown)
     assert made.good("consent", "show", "--patient", "pat-b") == "There are no consents.\n"

@@ -34,7 +34,7 @@ async def broken(scope: Scope, receive: Receive, send: Send) -> None:
 async def test_a_server_answers_within_its_block_only() -> None:
     listener = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{port_of(listener)}/"
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         async with serving(application, listener):
             assert (await client.get(url)).status_code == 204
         with pytest.raises(httpx.ConnectError):

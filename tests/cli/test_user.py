@@ -51,7 +51,7 @@ def test_a_person_is_added_and_shown(made: Place, password: str) -> None:
         "organization": "Organization/org-1",
     }
     assert (added["second_factor"], added["disabled"], added["authorities"]) == (False, False, [])
-    assert made.json("user", "show", "bo") == added
+    assert made.json("user", "show", "bo") == {**added, "links": [], "passkeys": []}
     assert made.json("user", "list") == {"people": [added]}
     assert made.good("user", "list") == (
         "Bo: Bo Berg, Practitioner/prac-1, physician, Organization/org-1, password\n"
@@ -133,7 +133,21 @@ def test_an_authority_is_recorded_and_ended(peopled: Place) -> None:
     )
     ended = peopled.json("user", "disallow", made["id"])
     assert (ended["in_force"], ended["ended"] is None) == (False, False)
+    assert peopled.json("user", "disallow", made["id"]) == ended
     assert ", over" in peopled.good("user", "show", "anna")
+    begun, over = (
+        peopled.json("ledger", "entry", str(index)) for index in (made["entry"], ended["end_entry"])
+    )
+    assert (begun["kind"], over["kind"], over["facts"]["prv"]) == (
+        "authority.grant",
+        "authority.end",
+        [made["entry"], made["hash"]],
+    )
+    assert (begun["facts"]["pat"], begun["facts"]["who"], begun["facts"]["rel"]) == (
+        "Patient/child-1",
+        "Patient/pat-a",
+        "MTH",
+    )
     assert peopled.json("user", "show", "anna")["authorities"] == [ended]
 
 

@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.browser.conftest import browser, tab
 from tests.browser.sites import aside
 from tests.cli.support import Place, command, place
 from tests.clients.javascript import fhir_kit_client, fhirclient_js
-from tests.clients.person import LOGIN, PASSWORD
+from tests.clients.person import DOCTOR, LOGIN, PASSWORD
 from tests.clients.python import fhirclient, fhirpy, fhirpy_async
 from tests.clients.reading import Connect
 from tests.upstreams.base import Missing, Upstream
@@ -22,6 +23,7 @@ from tests.upstreams.sandbox import sandbox
 
 __all__ = ["browser", "tab"]  # fixtures of the other folder, for its pages
 
+DOCTOR_IS = "Practitioner/prac-gp"
 PEOPLE = Path(__file__).parents[2] / "fixtures/people"
 CLIENTS: dict[str, Callable[[], AbstractContextManager[Connect]]] = {
     "fhirclient": fhirclient,
@@ -43,6 +45,20 @@ class Serving:
     @property
     def root(self) -> str:
         return self.base.removesuffix("/fhir")
+
+    def opens(self, client: str, encounter: str) -> str:
+        """What an EHR opens for the doctor, with pat-a and an encounter: the app's address with `iss` and
+        `launch`."""
+        secret = (self.place.folder / "keys/operator.key").read_text().strip()
+        answer = httpx.post(
+            f"{self.root}/auth/launch",
+            json={"client": client, "user": DOCTOR_IS, "patient": "pat-a", "encounter": encounter},
+            headers={"Authorization": f"Bearer {secret}"},
+            trust_env=False,
+            timeout=60,
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["launch_url"])
 
     def permit(self) -> str:
         """Grants app-1 all that pat-a has, and gives the id of the consent."""
@@ -108,13 +124,18 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
 
 @pytest.fixture(scope="module")
 def gateway(serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Its address, where a person has an account of their own, and somebody to act for."""
+    """Its address, where a patient has an account of their own, and somebody to act for; and a doctor one,
+    whom the patient has consented to."""
     password = tmp_path_factory.mktemp("person") / "password"
     password.write_text(PASSWORD)
-    serving.command(
-        "user", "add", LOGIN, "--name", "Anna Ek", "--user", "Patient/pat-a", "--password-file", str(password)
-    )
+    for login, name, user in ((LOGIN, "Anna Ek", "Patient/pat-a"), (DOCTOR, "Dr Gren", DOCTOR_IS)):
+        who = ("--name", name, "--user", user, "--password-file", str(password))
+        serving.command("user", "add", login, *who)
     serving.command(
         "user", "allow", LOGIN, "--patient", "pat-b", "--relationship", "MTH", "--until", "2036-01-01"
     )
+    serving.command(
+        "consent", "grant", "--patient", "pat-a", "--grantee", "practitioner:prac-gp",
+        "--scope", "patient/*.rs", "--purpose", "TREAT",
+    )  # fmt: skip
     return serving.root

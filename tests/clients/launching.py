@@ -10,18 +10,23 @@ from tests.clients.reading import Resource
 from tests.upstreams.base import Upstream
 
 SCOPE: Final = "openid fhirUser launch/patient offline_access patient/Patient.rs patient/Observation.rs"
+OF_AN_EHR: Final = (
+    "openid fhirUser launch offline_access user/Patient.rs user/Observation.rs user/Encounter.rs"
+)
 LABORATORY: Final = "p.Observation.laboratory"
 """The box that is unticked."""
 TICKED: Final = frozenset({"vital-signs", "social-history", "survey", "sdoh", "procedure"})
 
 
-def register(serving: Serving, client: str, redirect_uri: str, *more: str) -> dict[str, Any]:
+def register(
+    serving: Serving, client: str, redirect_uri: str, *more: str, scope: str = SCOPE
+) -> dict[str, Any]:
     """What the command tells of the new client."""
     told = serving.command(
         "client", "add", client, "--json", "--name", "Blood Pressure Diary",
         "--grant-type", "authorization_code", "--grant-type", "refresh_token",
-        "--redirect-uri", redirect_uri, *(word for scope in SCOPE.split() for word in ("--scope", scope)),
-        *(more or ("--auth-method", "none")),
+        "--redirect-uri", redirect_uri, *(word for one in scope.split() for word in ("--scope", one)),
+        *(() if "--auth-method" in more else ("--auth-method", "none")), *more,
     )  # fmt: skip
     registered: dict[str, Any] = json.loads(told)
     return registered
@@ -29,9 +34,24 @@ def register(serving: Serving, client: str, redirect_uri: str, *more: str) -> di
 
 def allowed(records: Upstream) -> list[str]:
     """Ids of pat-a's observations in the categories that stayed ticked, without what is labelled HIV."""
+    return [one["id"] for one in _observations(records) if _categories(one) & TICKED]
+
+
+def is_permitted(found: list[str], records: Upstream) -> bool:
+    """Whether these are ids of pat-a's observations, in their order, and of nothing that is labelled HIV or
+    tells of it; of which there are a few."""
+    there = ids(_observations(records))
+    return found == [one for one in there if one in {*found}] and len(there) - 5 <= len(found) > 50
+
+
+def without_text(resource: Resource) -> Resource:
+    """As it comes to whom something is kept from: free text is not read, so it could say what."""
+    return {name: value for name, value in resource.items() if name != "text"}
+
+
+def _observations(records: Upstream) -> list[Resource]:
     bundle = records.get("Observation", patient="pat-a", _count="1000").json()
-    found = [entry["resource"] for entry in bundle["entry"]]
-    return [one["id"] for one in found if _categories(one) & TICKED and not _is_labelled(one)]
+    return [entry["resource"] for entry in bundle["entry"] if not _is_labelled(entry["resource"])]
 
 
 def _categories(observation: Resource) -> set[str]:

@@ -13,14 +13,19 @@ import httpx
 from tests.auth.counter import Form, Reader
 
 LOGIN: Final = "anna"
+DOCTOR: Final = "gp"
 PASSWORD: Final = "correct horse battery"
-FILLED_IN: Final = {"password": {"login": LOGIN, "password": PASSWORD}, "patient": {"patient": "pat-a"}}
-"""What the person fills in on a page, by the button that sends it."""
+STEPS: Final = ("password", "patient")
+"""The buttons of the pages before the last."""
 
 
 class Person:
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, client: httpx.Client, login: str) -> None:
         self._client = client
+        self._filled_in = {
+            "password": {"login": login, "password": PASSWORD},
+            "patient": {"patient": "pat-a"},
+        }
 
     def decide(self, address: str, button: str = "allow", untick: Collection[str] = ()) -> httpx.URL:
         """Opens what an app asks for, goes through all pages, and gives where they lead to in the end."""
@@ -29,7 +34,7 @@ class Person:
             assert page.status_code == 200, page.text
             form, step = _next_step(page.text, button)
             fields = {name: value for name, value in form.fields.items() if name not in untick}
-            page = self._send(form, {**fields, **FILLED_IN.get(step, {}), "step": step})
+            page = self._send(form, {**fields, **self._filled_in.get(step, {}), "step": step})
         return httpx.URL(page.headers["location"])
 
     def withdraw(self) -> None:
@@ -50,15 +55,15 @@ class Person:
 
 
 @contextmanager
-def person(gateway: str) -> Iterator[Person]:
+def person(gateway: str, login: str = LOGIN) -> Iterator[Person]:
     """Who is at the pages of a gateway, given without closing slash."""
-    with httpx.Client(base_url=gateway, headers={"Origin": gateway}, trust_env=False) as client:
-        yield Person(client)
+    with httpx.Client(base_url=gateway, headers={"Origin": gateway}, trust_env=False, timeout=60) as client:
+        yield Person(client, login)
 
 
 def _next_step(text: str, button: str) -> tuple[Form, str]:
     """The form that goes on, and its button: on the last page this one."""
-    for step in (*FILLED_IN, button):
+    for step in (*STEPS, button):
         for form in Reader(text).forms:
             if ("step", step) in form.buttons:
                 return form, step

@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from fhirclient.client import FHIRClient
+from fhirclient.models.encounter import Encounter
 from fhirclient.models.observation import Observation
 from fhirclient.models.patient import Patient
 from fhirclient.server import FHIRUnauthorizedException
@@ -17,12 +18,22 @@ from requests import HTTPError
 
 from tests.clients.conftest import Serving
 from tests.clients.javascript import discovered
-from tests.clients.launching import LABORATORY, SCOPE, allowed, ids, register
-from tests.clients.person import person
+from tests.clients.launching import (
+    LABORATORY,
+    OF_AN_EHR,
+    SCOPE,
+    allowed,
+    ids,
+    is_permitted,
+    register,
+    without_text,
+)
+from tests.clients.person import DOCTOR, person
 from tests.clients.reading import Connect, Refused
 from tests.upstreams.base import Missing, Upstream
 
 REDIRECT: Final = "https://app.example/cb"
+LAUNCH: Final = "https://app.example/launch"
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic"])
@@ -46,6 +57,38 @@ def test_fhirclient_is_launched_reads_and_refreshes(
             Patient.read("pat-a", app.server)
         with pytest.raises(HTTPError, match="400 Client Error"):
             app.reauthorize()
+
+
+def test_fhirclient_is_opened_by_an_ehr(serving: Serving, gateway: str, records: Upstream) -> None:
+    client = ("python-ehr", REDIRECT, "--launch-uri", LAUNCH)
+    register(serving, *client, scope=OF_AN_EHR)
+    opened = httpx.URL(serving.opens("python-ehr", "enc-a2"))
+    assert (str(opened.copy_with(query=None)), opened.params["iss"]) == (LAUNCH, serving.base)
+    with (
+        fhirclient_app(serving, "python-ehr", None, OF_AN_EHR, opened.params["launch"]) as app,
+        person(gateway, DOCTOR) as doctor,
+    ):
+        app.handle_callback(str(doctor.decide(app.authorize_url)))
+        told = app.launch_context
+        assert (app.patient_id, told["encounter"], told["need_patient_banner"]) == ("pat-a", "enc-a2", True)
+        assert app.patient.as_json() == without_text(records.get("Patient/pat-a").json())
+        assert Encounter.read("enc-a2", app.server).as_json()["id"] == "enc-a2"
+        for _ in range(2):
+            found = list(Observation.where({"patient": "pat-a"}).perform_resources_iter(app.server))
+            assert is_permitted(ids([one.as_json() for one in found]), records)
+            assert app.reauthorize()
+        assert app.launch_context["encounter"] == "enc-a2"
+
+
+def test_what_an_ehr_opened_is_for_its_own_user_alone(serving: Serving, gateway: str) -> None:
+    register(serving, "python-theirs", REDIRECT, "--launch-uri", LAUNCH, scope=OF_AN_EHR)
+    value = httpx.URL(serving.opens("python-theirs", "enc-a2")).params["launch"]
+    with (
+        fhirclient_app(serving, "python-theirs", None, OF_AN_EHR, value) as app,
+        person(gateway) as anna,
+        pytest.raises(Exception, match="Somebody else"),
+    ):
+        app.handle_callback(str(anna.decide(app.authorize_url)))
 
 
 def test_fhirclient_asks_by_itself_in_scopes_of_version_1(
@@ -111,14 +154,20 @@ def test_clients_that_take_a_token_read_with_that_of_a_launch(
 
 @contextmanager
 def fhirclient_app(
-    serving: Serving, client: str, secret: str | None = None, scope: str | None = SCOPE
+    serving: Serving,
+    client: str,
+    secret: str | None = None,
+    scope: str | None = SCOPE,
+    launch: str | None = None,
 ) -> Iterator[FHIRClient]:
-    """One that has found the gateway, and waits for a person. Without `scope` it asks for what it likes."""
+    """One that has found the gateway, and waits for a person. Without `scope` it asks for what it likes;
+    `launch` is the value that an EHR opened it with."""
     settings = {
         "app_id": client,
         "app_secret": secret,
         "api_base": serving.base,
         "redirect_uri": REDIRECT,
+        "launch_token": launch,
     }
     app = FHIRClient(settings if scope is None else {**settings, "scope": scope})
     with app.server.session as session:

@@ -24,6 +24,14 @@ issuer = "https://idp.example"
 jwks = "https://idp.example/keys"
 audience = "http://127.0.0.1:8080/fhir"
 """
+PROVIDER = """\
+[[login_providers]]
+name = "hospital"
+title = "St Example"
+issuer = "https://idp.example/realms/a"
+client_id = "gateway"
+client_secret = "s3cret"
+"""
 LEAST = SERVER + LEDGER + UPSTREAM
 FULL = """\
 [server]
@@ -88,7 +96,10 @@ def problems(folder: Path, text: str, **environ: str) -> list[str]:
 
 def with_value(section: str, name: str, value: str) -> str:
     """A good file with one value replaced or added."""
-    tables = {"server": SERVER, "ledger": LEDGER, "upstreams": UPSTREAM, "issuers": ISSUER}
+    tables = {
+        "server": SERVER, "ledger": LEDGER, "upstreams": UPSTREAM, "issuers": ISSUER,
+        "login_providers": PROVIDER,
+    }  # fmt: skip
     lines = [line for line in tables[section].splitlines() if not line.startswith(f"{name} =")]
     tables[section] = "\n".join([*lines, f"{name} = {value}", ""])
     return "".join(tables.values())

@@ -33,6 +33,17 @@ GOOD_VALUES = [
     ("issuers", "jwks", '"http://127.0.0.1:9/keys"'),
     ("issuers", "jwks", '"http://localhost/keys"'),
     ("issuers", "algorithms", '["EdDSA", "PS256"]'),
+    ("login_providers", "name", '"city-hospital"'),
+    ("login_providers", "title", '"Städtisches Klinikum (SSO)"'),
+    ("login_providers", "title", '"A"'),
+    ("login_providers", "issuer", '"https://idp.example/"'),
+    ("login_providers", "issuer", '"http://localhost:8081"'),
+    ("login_providers", "client_id", '"https://gw.example/"'),
+    ("login_providers", "scopes", '["profile", "openid"]'),
+    ("login_providers", "subject_claim", '"https://hospital.example/employee"'),
+    ("login_providers", "fhir_user_base", '"https://ehr.example/fhir/"'),
+    ("login_providers", "second_factor", '["mfa", "urn:two"]'),
+    ("login_providers", "max_age_s", "3600"),
 ]
 
 
@@ -57,6 +68,10 @@ ALGORITHMS = (
     "write a list of one or more of "
     "ES256, ES384, ES512, PS256, PS384, PS512, RS256, RS384, RS512, EdDSA, each once"
 )
+TITLE = "write what people call the provider, up to 60 characters"
+WHO_LOGGED_IN = "use https: over plain http anyone on the way can say who logged in"
+SCOPES = 'write a list of scopes, "openid" among them, each once'
+METHODS = "write a list of one or more values of amr or acr, each once"
 RESERVED = (
     "choose another path: the gateway itself answers below "
     "/.well-known, /auth, /ledger, /console, /admin, /healthz, /readyz, /metrics"
@@ -155,6 +170,30 @@ BAD_VALUES = [
     ("issuers", "algorithms", "[[1]]", ALGORITHMS),
     ("issuers", "default_purpose", '"treat"', 'write a purpose-of-use code, such as "TREAT"'),
     ("issuers", "max_lifetime_s", "0", "write a whole number from 1 to 86400"),
+    ("login_providers", "name", '"../a"', NAME),
+    ("login_providers", "title", '""', TITLE),
+    ("login_providers", "title", '" A"', TITLE),
+    ("login_providers", "title", '"A\\nB"', TITLE),
+    ("login_providers", "title", f'"{"a" * 61}"', TITLE),
+    ("login_providers", "issuer", '"http://idp.example"', WHO_LOGGED_IN),
+    ("login_providers", "issuer", '"https://idp.example?x=1"', NO_QUERY),
+    (
+        "login_providers",
+        "issuer",
+        '"http://127.0.0.1:8080"',
+        "leave it out: the gateway's own issuer is known without being listed",
+    ),
+    ("login_providers", "client_id", '"a b"', "write the id that the provider knows this gateway by"),
+    ("login_providers", "scopes", '["profile"]', SCOPES),
+    ("login_providers", "scopes", '"openid"', SCOPES),
+    ("login_providers", "scopes", '["openid", "openid"]', SCOPES),
+    ("login_providers", "scopes", '["openid", "a b"]', SCOPES),
+    ("login_providers", "subject_claim", '"a b"', 'write the name of a claim, such as "sub"'),
+    ("login_providers", "second_factor", "[]", METHODS),
+    ("login_providers", "second_factor", "[1]", METHODS),
+    ("login_providers", "second_factor", '"mfa"', METHODS),
+    ("login_providers", "max_age_s", "0", "write a whole number from 1 to 2592000"),
+    ("login_providers", "algorithms", '["HS256"]', ALGORITHMS),
 ]
 
 

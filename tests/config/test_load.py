@@ -17,6 +17,7 @@ from tests.config.files import (
     LEDGER,
     NUMBER_PORT,
     ORIGIN,
+    PROVIDER,
     SERVER,
     UPSTREAM,
     problems,
@@ -98,13 +99,14 @@ def test_relative_paths_count_from_the_file_even_when_it_is_named_relatively(
 
 def test_defaults_pass_their_own_checks(tmp_path: Path) -> None:
     """Each default written out gives the same settings as leaving it out."""
-    tables = {
+    written = {
         "server": SERVER,
         "ledger": LEDGER,
         "upstreams": UPSTREAM,
         "issuers": ISSUER,
-        "auth": "[auth]\n",
+        "login_providers": PROVIDER,
     }
+    tables = {section: written.get(section, f"[{section}]\n") for section in SECTIONS}
     plain = read(tmp_path, "".join(tables.values()))
     for section in SECTIONS:
         rows = SETTINGS[section].items()
@@ -135,6 +137,39 @@ def test_the_registration_token_may_come_by_environment(tmp_path: Path) -> None:
     path.write_text(LEAST + '[auth]\nregistration = "token"\n')
     settings = load(path, {"CONSENTRY_AUTH__REGISTRATION_TOKEN": "t0ken"})
     assert settings.auth.registration_token == Secret("t0ken")
+
+
+def test_providers_to_log_in_at(tmp_path: Path) -> None:
+    (tmp_path / "key.json").write_text("{}")
+    by_key = PROVIDER.replace("hospital", "city").replace("realms/a", "realms/b")
+    by_key = by_key.replace('client_secret = "s3cret"', 'client_key = "key.json"')
+    settings = read(tmp_path, LEAST + "[auth]\nlocal_log_in = false\n" + PROVIDER + by_key)
+    one, two = settings.login_providers
+    assert (one.name, one.title, one.issuer) == ("hospital", "St Example", "https://idp.example/realms/a")
+    assert (one.client_secret, one.client_key) == (Secret("s3cret"), None)
+    assert (two.client_secret, two.client_key) == (None, tmp_path / "key.json")
+    assert (one.scopes, one.subject_claim, one.second_factor, one.max_age_s) == (
+        ("openid",),
+        "sub",
+        None,
+        None,
+    )
+    assert not settings.auth.local_log_in
+    assert "s3cret" not in repr(settings)
+
+
+def test_a_client_secret_may_come_by_environment(tmp_path: Path) -> None:
+    path = tmp_path / "consentry.toml"
+    path.write_text(LEAST + PROVIDER.replace('client_secret = "s3cret"\n', ""))
+    environment = {
+        "CONSENTRY_LOGIN_PROVIDERS__0__CLIENT_SECRET": "s3cret",
+        "CONSENTRY_LOGIN_PROVIDERS__0__SECOND_FACTOR": "mfa, otp",
+        "CONSENTRY_AUTH__LOCAL_LOG_IN": "false",
+    }
+    settings = load(path, environment)
+    assert settings.login_providers[0].client_secret == Secret("s3cret")
+    assert settings.login_providers[0].second_factor == ("mfa", "otp")
+    assert not settings.auth.local_log_in
 
 
 SEVERAL = (
@@ -178,8 +213,7 @@ WHOLE_FILES = {
     ),
     "unknown_key_without_a_section": (
         "port = 1\n" + LEAST,
-        "consentry.toml:1: port: there is no such section; "
-        "known are server, ledger, auth, upstreams, issuers",
+        f"consentry.toml:1: port: there is no such section; known are {', '.join(SECTIONS)}",
     ),
     "list_written_as_a_table": (
         SERVER + LEDGER + UPSTREAM.replace("[[", "[").replace("]]", "]"),
@@ -216,6 +250,28 @@ WHOLE_FILES = {
     "registration_in_another_way": (
         LEAST + '[auth]\nregistration = "Open"\n',
         "consentry.toml:11: auth.registration: write one of closed, token, open",
+    ),
+    "nobody_could_log_in": (
+        LEAST + "[auth]\nlocal_log_in = false\n",
+        "consentry.toml:11: auth.local_log_in: write at least one [[login_providers]] table, or nobody can "
+        "log in",
+    ),
+    "neither_true_nor_false": (
+        LEAST + '[auth]\nlocal_log_in = "false"\n',
+        "consentry.toml:11: auth.local_log_in: write true or false",
+    ),
+    "a_provider_without_a_proof_of_who_we_are": (
+        LEAST + PROVIDER.replace('client_secret = "s3cret"\n', ""),
+        "consentry.toml:10: login_providers[0].client_secret: write one of client_secret and client_key",
+    ),
+    "a_provider_with_two_proofs": (
+        LEAST + PROVIDER + 'client_key = "consentry.toml"\n',
+        "consentry.toml:10: login_providers[0].client_key: leave out one of the two",
+    ),
+    "a_provider_twice": (
+        LEAST + PROVIDER + PROVIDER,
+        "consentry.toml:17: login_providers[1].name: choose another: consentry.toml:11 has the same",
+        "consentry.toml:19: login_providers[1].issuer: choose another: consentry.toml:13 has the same",
     ),
     "values_in_an_inline_table": (
         'server = { public_url = "http://h", port = 0 }\n' + LEDGER + UPSTREAM,

@@ -22,7 +22,7 @@ METHODS: Final = {
     "asymmetric": "private_key_jwt",
 }
 CEILING: Final = (
-    "openid fhirUser launch launch/patient offline_access online_access "
+    "openid fhirUser launch launch/patient launch/encounter offline_access online_access "
     "patient/*.rs patient/*.read user/*.rs user/*.read"
 )
 KEYS: Final = {"ES384": forge.private_key("ES384"), "RS384": forge.rsa_key(384)}

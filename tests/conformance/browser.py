@@ -16,7 +16,7 @@ from tests.conformance.site import PASSWORD, Site
 Choice = Mapping[str, Collection[str]]
 """The types that a person ticks, each with the categories of it that they tick, or `ALL` of them."""
 ALL: Final = ("*",)
-MOST_STEPS: Final = 12
+MOST_STEPS: Final = 24
 
 
 class Stuck(Exception):
@@ -29,11 +29,12 @@ class Stuck(Exception):
 
 @dataclass
 class Person:
-    """Who sits at the browser, whose records they choose, and what they tick: everything if `choice` is
-    None. `offered` are the boxes of the page on which they decided."""
+    """Who sits at the browser, whose records they choose, of which encounter, and what they tick:
+    everything if `choice` is None. `offered` are the boxes of the page on which they decided."""
 
     login: str = "anna"
     patient: str = "pat-a"
+    encounter: str = ""
     choice: Choice | None = None
     allows: bool = True
     offered: set[str] = field(default_factory=set)
@@ -105,6 +106,10 @@ def _pick(form: Form, person: Person) -> Mapping[str, str]:
     return {**form.fields, "step": "patient", "patient": person.patient}
 
 
+def _visit(form: Form, person: Person) -> Mapping[str, str]:
+    return {**form.fields, "step": "encounter", "encounter": person.encounter}
+
+
 def _decide(form: Form, person: Person) -> Mapping[str, str]:
     person.offered |= form.boxes.keys()
     return {**_ticked(form, person.choice), "step": "allow" if person.allows else "deny"}
@@ -113,6 +118,7 @@ def _decide(form: Form, person: Person) -> Mapping[str, str]:
 FILLED: Final[dict[str, Callable[[Form, Person], Mapping[str, str]]]] = {
     "password": _log_in,
     "patient": _pick,
+    "encounter": _visit,
     "allow": _decide,
 }
 """How a form is filled in, by a step that it has a button for."""

@@ -1,8 +1,7 @@
 """The whole gateway in front of the sandbox, at the address it calls its own, over HTTP or over TLS.
 
 It is the application of `consentry serve` under uvicorn; its folder, people and clients are made by the
-commands an operator has. `consentry serve` itself speaks no TLS (a proxy before it does), so that for TLS
-uvicorn is given a certificate here.
+commands an operator has. For TLS uvicorn is given a certificate here.
 """
 
 from __future__ import annotations
@@ -86,13 +85,16 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, upstream: str, *, tls: bool, key_server: str) -> Iterator[Site]:
-    """At the end its ledger is verified. `key_server` is where services publish their keys."""
+def site(
+    folder: Path, upstream: str, *, tls: bool, key_server: str, more: str = "", host: str | None = None
+) -> Iterator[Site]:
+    """At the end its ledger is verified. `key_server` is where services publish their keys; `more` is further
+    configuration; `host` is another name for this machine, by which browsers know the site."""
     with bound_socket() as listener:
         port = listener.getsockname()[1]
-        url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
+        url = f"https://{host or 'localhost'}:{port}" if tls else f"http://127.0.0.1:{port}"
         place = Place(folder, port)
-        place.config.write_text(CONFIG.format(port=port, url=url, upstream=upstream))
+        place.config.write_text(CONFIG.format(port=port, url=url, upstream=upstream) + more)
         registered = _prepare(place, key_server)
         authority, own = authority_and_site(folder) if tls else (None, None)
         context = None if authority is None else ssl.create_default_context(cafile=authority)

@@ -10,6 +10,7 @@ import pytest
 from tests.conformance.apps import KIT
 from tests.conformance.assertions import shows
 from tests.conformance.driver import WELL_KNOWN, Kit
+from tests.conformance.records import CATEGORIES, granular
 
 REQUIRED = {
     "authorization_endpoint": str,
@@ -20,8 +21,8 @@ REQUIRED = {
 }
 STANDALONE = {
     "launch-standalone", "client-public", "client-confidential-symmetric", "client-confidential-asymmetric",
-    "sso-openid-connect", "context-standalone-patient", "permission-offline", "permission-patient",
-    "authorize-post", "permission-v2", "permission-v1",
+    "sso-openid-connect", "context-standalone-patient", "context-standalone-encounter", "permission-offline",
+    "permission-patient", "authorize-post", "permission-v2", "permission-v1",
 }  # fmt: skip
 EHR = {
     "launch-ehr", "client-confidential-symmetric", "client-confidential-asymmetric", "sso-openid-connect",
@@ -91,6 +92,10 @@ def test_pages_elsewhere_may_read_it(kit: Kit, path: str) -> None:
 @pytest.mark.parametrize("wanted", [STANDALONE, EHR], ids=["standalone", "EHR"])
 def test_the_capabilities_of_a_launch_are_there(kit: Kit, wanted: set[str]) -> None:
     assert wanted <= {*kit.configuration["capabilities"]}
+
+
+def test_granular_scopes_are_named_as_us_core_spells_them(kit: Kit) -> None:
+    assert {*granular(*CATEGORIES).split(" ")} <= {*kit.configuration["scopes_supported"]}
 
 
 @shows(13)

@@ -53,7 +53,7 @@ def check_told(kit: Kit, answer: httpx.Response, tokens: Tokens, client: str) ->
     told = answer.json()
     assert told["active"] is True
     assert told["client_id"] == client
-    assert abs(told["exp"] - kit.site.now_s - tokens.body["expires_in"]) <= 5
+    assert abs(told["exp"] - kit.site.now_s - tokens.body["expires_in"]) <= 60  # as long as asking may take
     assert sorted(told["scope"].split(" ")) == sorted(tokens.scopes)
     assert told["patient"] == tokens.body["patient"]
     _, claims = decoded(tokens.body["id_token"])

@@ -34,6 +34,13 @@ def by_the_operator(kit: Kit, tokens: Tokens) -> None:
     kit.site.place.good("consent", "revoke", consent_of(tokens))
 
 
+def by_keeping_the_person_out(kit: Kit, tokens: Tokens) -> None:
+    """And letting them in again, which brings nothing back."""
+    assert tokens.body["scope"]
+    kit.site.place.good("user", "disable", "anna")
+    kit.site.place.good("user", "enable", "anna")
+
+
 def consent_of(tokens: Tokens) -> str:
     """The id of the consent that a token rests on."""
     _, claims = decoded(tokens.access)
@@ -42,7 +49,7 @@ def consent_of(tokens: Tokens) -> str:
 
 
 @shows(66)
-@pytest.mark.parametrize("end", [by_the_person, by_the_client, by_the_operator])
+@pytest.mark.parametrize("end", [by_the_person, by_the_client, by_the_operator, by_keeping_the_person_out])
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_then_on_nothing_is_given(kit: Kit, kind: str, end: Callable[[Kit, Tokens], None]) -> None:
     tokens = kit.tokens(kit.site.apps[kind], "launch/patient offline_access patient/*.rs")
@@ -51,6 +58,35 @@ def test_from_then_on_nothing_is_given(kit: Kit, kind: str, end: Callable[[Kit, 
     assert tokens.get("Patient/pat-a").status_code in (401, 403, 404)
     answer = kit.refresh(kit.site.apps[kind], tokens.body["refresh_token"])
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_who_is_kept_out_takes_a_token_along_at_once(kit: Kit) -> None:
+    app = kit.site.apps["public"]
+    tokens = kit.tokens(app)
+    kit.site.place.good("user", "disable", "anna")
+    try:
+        assert tokens.get("Patient/pat-a").status_code == 401
+        answer = kit.refresh(app, tokens.body["refresh_token"])
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    finally:
+        kit.site.place.good("user", "enable", "anna")
+
+
+def test_an_authority_that_is_ended_takes_its_tokens_along(kit: Kit) -> None:
+    """And leaves those of the person's own records."""
+    app, place = kit.site.apps["public"], kit.site.place
+    own, proxied = kit.tokens(app), kit.tokens(app, person=Person(patient="pat-b"))
+    assert proxied.get("Patient/pat-b").status_code == 200
+    [authority] = [a for a in place.json("user", "show", "anna")["authorities"] if a["in_force"]]
+    place.good("user", "disallow", authority["id"])
+    try:
+        assert proxied.get("Patient/pat-b").status_code == 401
+        answer = kit.refresh(app, proxied.body["refresh_token"])
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+        assert own.get("Patient/pat-a").status_code == 200
+    finally:
+        again = ("--relationship", "MTH", "--until", authority["until"])
+        place.good("user", "allow", "anna", "--patient", "pat-b", *again)
 
 
 def test_a_client_ends_one_access_token(kit: Kit) -> None:

@@ -52,6 +52,28 @@ def test_the_patient_is_the_one_that_was_picked(kit: Kit, patient: str) -> None:
     assert tokens.get(f"Patient/{other}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("person", "encounter"),
+    [
+        (Person(encounter="enc-a2"), "enc-a2"),
+        (Person("gp", encounter="enc-a1"), "enc-a1"),
+        (Person(), None),
+        (Person(patient="pat-b", encounter="enc-b1"), None),
+    ],
+    ids=["of the patient", "of a doctor's patient", "none of them", "a proxy's"],
+)
+def test_the_encounter_is_the_one_that_was_picked(kit: Kit, person: Person, encounter: str | None) -> None:
+    """A doctor is not asked about what consents do not show, nor a proxy, who has no records of their own."""
+    asked = "launch/patient launch/encounter patient/Encounter.rs"
+    if person.login == "gp":
+        asked = asked.replace("patient/Enc", "user/Enc")
+    tokens = kit.tokens(kit.site.apps["public"], asked, person)
+    assert tokens.body.get("encounter") == encounter
+    assert ("launch/encounter" in tokens.scopes) is (encounter is not None)
+    if encounter is not None:
+        assert tokens.get(f"Encounter/{encounter}").status_code == 200
+
+
 @shows(26)
 def test_the_page_of_a_public_client_may_read_its_tokens(kit: Kit) -> None:
     answer = kit.exchange(kit.launch(kit.site.apps["public"]))

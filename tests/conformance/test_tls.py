@@ -1,7 +1,7 @@
 """The transport, where the gateway is served over TLS.
 
-`consentry serve` speaks no TLS: a proxy before it does. The certificate is given to uvicorn here, so that
-what is shown of versions is of uvicorn and OpenSSL, as they are without further settings.
+The certificate is given to uvicorn here: what is shown of versions is of uvicorn and OpenSSL, as they are
+without further settings. The gateway's own TLS is in `tests/cli/test_serve_tls.py`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def test_newer_versions_are_spoken(kit: Kit, endpoint: str, only: str) -> None:
 def test_the_certificate_has_to_be_trusted(kit: Kit) -> None:
     trusts_nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     with (
-        httpx.Client(verify=trusts_nobody, trust_env=False) as stranger,
+        httpx.Client(verify=trusts_nobody, trust_env=False, timeout=60) as stranger,
         pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"),
     ):
         stranger.get(kit.token_url)

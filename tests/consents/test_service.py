@@ -221,6 +221,16 @@ async def test_a_change_that_another_gateway_outran_is_reported(house: House) ->
     assert not house.reads("app-2")
 
 
+@pytest.mark.parametrize("doubt", ["indeterminate", "malformed"])
+async def test_what_is_in_doubt_supersedes_nothing(house: House, doubt: str) -> None:
+    await house.service.grant(DENY)
+    drafted = replace(house.service.drafted(PERMIT), supersedes=frozenset({"c1"}), refs=())
+    with pytest.raises(BadRequest, match="in doubt"):
+        await house.service.grant_rule(replace(drafted, **{doubt: True}))  # type: ignore[arg-type]
+    await house.service.grant_rule(drafted)
+    assert house.reads()
+
+
 async def test_what_is_shown(house: House) -> None:
     ref = await house.service.grant(
         replace(PERMIT, purposes=("TREAT",), labels=("N", "HIV"), from_="2026-01-01", until="2027-01-01")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from gateway.consents.standings import Standings
 from gateway.core.consent.rule import Consent, Period, State
-from gateway.core.decide import House, Standing, decide
+from gateway.core.decide import decide
 from gateway.core.fhir.addresses import Bases
 from gateway.core.plan import Deny
+from gateway.core.standing import House, Standing
 from gateway.core.values import ConsentRef, Token
 from tests.core.consent.build import HASH, NOW_S, consents, permit
 from tests.core.deciding import HOUSE, View, request, token

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core.consent.rule import Consent, State
-from gateway.core.decide import House, Standing, decide
+from gateway.core.decide import decide
 from gateway.core.fhir import codec, match
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.facts import Facts, facts_of
 from gateway.core.fhir.request import parse_request
 from gateway.core.plan import Deny, Permit
 from gateway.core.smart.scopes import parse_scopes
+from gateway.core.standing import House, Standing
 from gateway.core.values import FhirRequest, Ref, Token
 from gateway.mapping import load_catalogue
 from tests.core.consent.build import NOW_S

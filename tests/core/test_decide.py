@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import errors
+from gateway.core.asks import look_ups, next_ask
 from gateway.core.consent.rule import Consent, Period, State
-from gateway.core.decide import House, Standing, decide, look_ups, next_ask, page_binding
+from gateway.core.decide import decide, page_binding
 from gateway.core.fhir.release import Cursor
 from gateway.core.plan import Deny, Permit
+from gateway.core.standing import House, Standing
 from gateway.core.values import Ask, ConsentRef, Ref
 from tests.core.consent.build import HASH, NOW_S, consents, deny, permit, rule
 from tests.core.deciding import HOUSE, View, decided, request, seen, token
@@ -122,6 +124,7 @@ UNANSWERED = [
     ("19", "Observation/lab1/_history", errors.Forbidden),
     ("20", "Observation/_history", errors.Forbidden),
     ("49", "Observation?_summary=count", errors.BadRequest),
+    ("49", "Observation?_count=0", errors.BadRequest),
     ("51", "Observation?patient=85&_include=Observation:subject", errors.Forbidden),
     ("52", "Condition?patient=85&_revinclude=Provenance:target", errors.Forbidden),
     ("53", "Observation?patient.name=smith", errors.Forbidden),

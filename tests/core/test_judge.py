@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from gateway.core.fhir import codec
-from gateway.core.judge import Judge
+from gateway.core.fhir.scan import Place
+from gateway.core.judge import Judge, Judgement
+from gateway.core.labels.remembered import Labelling
 from gateway.core.plan import Permit
-from gateway.core.values import ConsentRef, Ref
+from gateway.core.values import ConsentRef, Label, Ref
 from tests.core.consent.build import HASH, consents, deny, permit
 from tests.core.deciding import decided, facts, token
+from tests.core.labels.tables import labeller
 
 SYS = "http://terminology.hl7.org/CodeSystem/observation-category"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -233,7 +236,12 @@ def test_seeing_is_reading_or_searching() -> None:
 
 CONTAINER = observation(
     contained=[
-        {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/85"}},
+        {
+            "resourceType": "Condition",
+            "id": "c",
+            "subject": {"reference": "Patient/85"},
+            "code": {"coding": [{"system": "s", "code": "x"}]},
+        },
         {
             "resourceType": "Specimen",
             "id": "s",
@@ -253,6 +261,12 @@ INNER = [
         (OPEN, deny(scopes="patient/Condition.rs?code=x")),
         [False, True],
     ),
+    (
+        "another part of it forbidden",
+        "patient/*.rs",
+        (OPEN, deny(scopes="patient/Condition.rs?code=y")),
+        [True, True],
+    ),
     ("a label forbidden", "patient/*.rs", (OPEN, deny(labels="HIV")), [True, False]),
     ("another type forbidden", "patient/*.rs", (OPEN, deny(scopes="patient/Procedure.rs")), [True, True]),
 ]
@@ -263,4 +277,65 @@ INNER = [
 )
 def test_contained_records_stay_unless_forbidden(scopes: str, given: Any, stay: list[bool]) -> None:
     by, of = judge(scopes, consents(*given, patient="85")), facts(json.dumps(CONTAINER).encode())
-    assert [by.stays(of, inner) for inner in of.inner] == stay
+    assert [by.stays(of, inner, lambda: CONTAINER) for inner in of.inner] == stay
+
+
+# --- Labels that are found -------------------------------------------------------------------------
+
+HIV = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "B20"}]}
+FLU = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "J11.1"}]}
+APART = consents(OPEN, deny(labels="HIV"), patient="85")
+KEPT = consents(permit(actors="client:app-1", scopes="patient/*.rs", labels="N HIV"), patient="85")
+
+
+def labelling(by: Judge, **around: dict[str, Any]) -> Judge:
+    """The same judge in a house that looks for labels; `around` are Observations by id."""
+    found = {Ref("Observation", name): labeller().found("Observation", tree) for name, tree in around.items()}
+    return replace(by, labelling=Labelling(labeller()), around=found)
+
+
+def judged(by: Judge, resource: dict[str, Any]) -> Judgement:
+    raw = json.dumps(resource).encode()
+    return by.judge(facts(raw), lambda: codec.parse(raw), "r")
+
+
+PARTS = [
+    ("nothing", observation(code=FLU), (True, ())),
+    ("what it is about", observation(code=HIV), (False, ())),
+    ("a reason", observation(code=FLU, reasonCode=[FLU, HIV]), (True, (("reasonCode", 1),))),
+    ("words", observation(code=FLU, note=[{"text": "x"}]), (True, (("note",),))),
+    (
+        "words and a component",
+        observation(code=FLU, note=[{"text": "x"}], component=[{"code": HIV}]),
+        (True, (("component", 0), ("note",))),
+    ),
+    ("another record", observation(code=FLU, hasMember=[{"reference": "Observation/hiv"}]), (False, ())),
+    ("a plain one", observation(code=FLU, hasMember=[{"reference": "Observation/flu"}]), (True, ())),
+    ("one that is lost", observation(code=FLU, hasMember=[{"reference": "Observation/lost"}]), (False, ())),
+]
+
+
+@pytest.mark.parametrize(("resource", "expected"), [row[1:] for row in PARTS], ids=[row[0] for row in PARTS])
+def test_labels_are_found_where_consents_look_at_them(
+    resource: dict[str, Any], expected: tuple[bool, tuple[Place, ...]]
+) -> None:
+    by = labelling(judge(given=APART), hiv=observation(code=HIV), flu=observation(code=FLU))
+    told = judged(by, resource)
+    assert (told.visible, told.cuts) == expected
+    assert judged(labelling(judge()), resource) == judged(judge(), resource)
+    assert judged(judge(given=APART), resource).visible, "a house that does not look for labels"
+
+
+def test_what_remains_has_its_own_labels() -> None:
+    both = observation(code=HIV, note=[{"text": "x"}])
+    told = judged(labelling(judge(given=KEPT)), both)
+    assert (told.visible, told.cuts) == (True, (("note",),))
+    assert told.left == frozenset({Label(ACT_CODE, "HIV")})
+    assert judged(labelling(judge(given=KEPT)), observation(code=HIV)).left is None
+
+
+def test_records_of_one_kind_are_still_told_apart() -> None:
+    """The same owners, type and labels as they come: what is remembered of one must not open another."""
+    by = labelling(judge(given=APART))
+    for code, visible in ((FLU, True), (HIV, False), (FLU, True), (HIV, False)):
+        assert judged(by, observation(code=code)).visible is visible

@@ -70,6 +70,18 @@ def test_each_patient_has_an_entry_of_their_own_records() -> None:
     ]
 
 
+def test_the_places_that_were_cut_are_kept_with_the_version() -> None:
+    """Of what is cut for a consent and what a role does not need, by the words of their tags; places are
+    pointers without blanks, whatever an element is called."""
+    cut = MINE._replace(cuts=(("note",), ("component", 1)), trims=(("odd ~/name", 0),))
+    made = drafts(cut, ALSO_MINE)
+    digest = MINE.facts.line.split()[1]
+    line = f"Observation/1/2 {digest} REDACTED #/component/1 #/note SUBSETTED #/odd%20~0~1name/0\n"
+    assert made == [expected("85", {"Condition": 1, "Observation": 1}, cut, ALSO_MINE)]
+    assert lines_of_versions([cut, ALSO_MINE]) == ALSO_MINE.facts.line + line
+    assert MINE._replace(trims=()).line == MINE.facts.line
+
+
 @pytest.mark.parametrize("patient", ["85", None], ids=["the patient in context", "the organisation"])
 def test_what_belongs_to_nobody_goes_under(patient: str | None) -> None:
     who = token("system/*.rs", patient)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.consent.rule import Consent, State
-from gateway.core.decide import Standing, decide
+from gateway.core.decide import decide
 from gateway.core.fhir import codec
 from gateway.core.judge import Judgement
 from gateway.core.plan import Deny
+from gateway.core.standing import Standing
 from gateway.core.values import Ask, Ref, Token
 from tests.core.consent.build import NOW_S, consents, permit
 from tests.core.deciding import HOUSE, View, facts, request, token

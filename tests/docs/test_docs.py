@@ -97,7 +97,10 @@ def test_the_problems_shown_are_those_that_are_found(tmp_path: Path) -> None:
 def _refused_table() -> str:
     interactions = [(f"`{name}`", row) for name, row in refused.INTERACTIONS.items()]
     parameters = [(f"`{pattern}`".replace("|", "\\|"), row) for pattern, row in refused._PARAMETERS]
-    others = [("`_total`, `_summary=count`", refused.COUNTS), ("`_sort` with a chain", refused.SORT_CHAIN)]
+    others = [
+        ("`_total`, `_summary=count`, `_count=0`", refused.COUNTS),
+        ("`_sort` with a chain", refused.SORT_CHAIN),
+    ]
     lines = ["| asked | status | reason | the caller reads |", "|---|---|---|---|"]
     for name, row in interactions + parameters + others:
         reason = f"`{row.reason}`" if row.error is Forbidden else ""

@@ -84,7 +84,9 @@ def _command(tools: Path) -> None:
 
 def _load(base_url: str) -> None:
     """The synthetic people, byte for byte: a number that is written 7.10 stays so."""
-    with httpx.Client(trust_env=False, headers={"Content-Type": "application/fhir+json"}) as client:
+    with httpx.Client(
+        trust_env=False, timeout=60, headers={"Content-Type": "application/fhir+json"}
+    ) as client:
         for path in sorted((ROOT / "fixtures" / "people").glob("*.json")):
             for resource in msgspec.json.decode(path.read_bytes(), type=list[msgspec.Raw]):
                 head = msgspec.json.decode(resource)

@@ -51,6 +51,11 @@ def test_a_value_stays_the_one_met_first() -> None:
     assert not comparison.matches((ID,), f"{ID}\n")
 
 
+def test_a_value_that_looks_like_another_stays_as_it_is() -> None:
+    comparison = Comparison({"8080": "28090", "8090": "21111"})
+    assert comparison.here("curl :8080/a :8090/b") == "curl :28090/a :21111/b"
+
+
 def test_blocks_are_read_with_their_headings() -> None:
     text = "# T\n\n```console\n$ a\n1\n2\n$ b &\n```\n\n## U\n```toml\n# no heading\n```\n"
     first, second = blocks(text)

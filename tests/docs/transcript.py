@@ -88,10 +88,11 @@ class Comparison:
         self._known = dict(known or {})
 
     def here(self, text: str) -> str:
-        """`text` of the document with this run's values."""
-        for shown, value in self._known.items():
-            text = text.replace(shown, value)
-        return text
+        """`text` of the document with this run's values, which are not looked into again."""
+        if not self._known:
+            return text
+        shown = "|".join(map(re.escape, sorted(self._known, key=len, reverse=True)))
+        return re.sub(shown, lambda found: self._known[found[0]], text)
 
     def matches(self, expected: tuple[str, ...], printed: str) -> bool:
         """Whether the command printed what the document shows; then its values are known."""

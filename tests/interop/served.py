@@ -81,7 +81,7 @@ class Shown:
 
     def head(self, key: LogKey, at_least: int) -> bytes:
         """The published checkpoint, once it covers `at_least` entries."""
-        for _ in range(200):
+        for _ in range(3000):
             note = self.body("checkpoint")
             if key.open(note).size >= at_least:
                 return note
@@ -93,7 +93,7 @@ class Shown:
 def shown(ledger: LedgerView) -> Iterator[Shown]:
     """`ledger` below `/ledger`, under uvicorn on a free port."""
     app = Starlette(routes=[Mount("/ledger", routes=ledger_routes(ledger))])
-    with serve(app, lifespan="off") as server, httpx.Client(trust_env=False) as client:
+    with serve(app, lifespan="off") as server, httpx.Client(trust_env=False, timeout=60) as client:
         yield Shown(f"{server.url}/ledger", client)
 
 

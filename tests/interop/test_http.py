@@ -31,7 +31,7 @@ class Front:
     asked_at: str
 
     def asked(self) -> int:
-        return int(httpx.get(self.asked_at, trust_env=False).text)
+        return int(httpx.get(self.asked_at, trust_env=False, timeout=60).text)
 
     def say(self, request: bytes, *, quiet_s: float = 2) -> list[Reply]:
         """What comes back for `request`, in which the marks of `_filled` are replaced."""

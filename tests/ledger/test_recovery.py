@@ -51,9 +51,11 @@ def _run_and_kill(house: House, seed: int, after_s: float) -> list[Receipt]:
     writer = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
     assert writer.stdout.readline() == "open\n"
+    first = writer.stdout.readline()  # however long that takes here
     time.sleep(after_s)
     writer.kill()
-    lines, _ = writer.communicate()
+    rest, _ = writer.communicate()
+    lines = first + rest
     whole = lines[: lines.rfind("\n") + 1]  # the last line may be cut
     return [Receipt.parse(line) for line in whole.splitlines()]
 

@@ -54,12 +54,15 @@ async def test_the_writer_is_told_what_is_under_way_elsewhere(
     """The commit waits for all that another process has under way, and forgets it with the answers."""
     monkeypatch.setattr(sequencer, "GATHER_S", 60.0)
     remote.under_way.add(lambda: 8)
-    appends, told = [], []
+    appends, told = [], list[int]()
     for _ in range(8):
         appends.append(asyncio.create_task(remote.append([house.read()])))
+        async with asyncio.timeout(30):
+            while not told and embedded.under_way() != 8:  # noqa: ASYNC110 - the other side is told by a socket
+                await asyncio.sleep(0.005)
         await asyncio.sleep(0.005)
         told.append(embedded.under_way())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         receipts = [receipt for (receipt,) in await asyncio.gather(*appends)]
     assert sorted(receipt.index for receipt in receipts) == list(range(8))
     assert told[:7] == [8] * 7

@@ -52,7 +52,8 @@ def check_entries(exchange: Exchange, entries: Sequence[OpenedEntry]) -> None:
     for entry in entries:
         _check_entry(exchange, entry)
     if entries and exchange.response.status_code == 200 and exchange.method != "HEAD":
-        assert released(entries) == _named(exchange.response.json()), exchange
+        confirmed = exchange.target.removesuffix("/$confirm").removeprefix("/fhir/")
+        assert released(entries) == _named(exchange.response.json(), confirmed), exchange
 
 
 def released(entries: Iterable[OpenedEntry]) -> set[str]:
@@ -61,11 +62,14 @@ def released(entries: Iterable[OpenedEntry]) -> set[str]:
     return {line.partition(" ")[0].rpartition("/")[0] for line in lines}
 
 
-def _named(body: dict[str, Any]) -> set[str]:
-    """The resources in an answer, as `Type/id`."""
-    found = (
-        [entry["resource"] for entry in body.get("entry", ())] if body["resourceType"] == "Bundle" else [body]
-    )
+def _named(body: dict[str, Any], confirmed: str) -> set[str]:
+    """The resources in an answer, as `Type/id`, or the one that was confirmed; an outcome is of no record."""
+    if body["resourceType"] == "Parameters":
+        return {confirmed}
+    found = [body]
+    if body["resourceType"] == "Bundle":
+        entries = body.get("entry", ())
+        found = [entry["resource"] for entry in entries if entry["search"]["mode"] != "outcome"]
     return {f"{resource['resourceType']}/{resource['id']}" for resource in found}
 
 

@@ -246,12 +246,13 @@ def gateway(
     timeout_s: float = 60,
     max_count: int = 200,
     clock: Clock | None = None,
+    extra: str = "",
 ) -> Iterator[Gateway]:
     """A gateway in front of the FHIR server at `upstream_url`, without a single consent.
 
-    With a `clock` of its own, every part of it goes by that one.
+    With a `clock` of its own, every part of it goes by that one. `extra` are further settings.
     """
-    settings = prepare(folder, upstream_url, timeout_s=timeout_s, max_count=max_count)
+    settings = prepare(folder, upstream_url, timeout_s=timeout_s, max_count=max_count, extra=extra)
     made: list[Counting] = []
     own_clock, clock = clock is not None, clock or Clock()
 

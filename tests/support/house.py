@@ -40,8 +40,11 @@ binding = "lookup"
 """
 
 
-def prepare(folder: Path, upstream_url: str, *, timeout_s: float = 60, max_count: int = 200) -> Settings:
-    """Keys, an empty ledger, the issuer's keys and the settings, in `folder`; what was made before stays."""
+def prepare(
+    folder: Path, upstream_url: str, *, timeout_s: float = 60, max_count: int = 200, extra: str = ""
+) -> Settings:
+    """Keys, an empty ledger, the issuer's keys and the settings with `extra` ones, in `folder`; what was made
+    before stays."""
     if (folder / "consentry.toml").exists():
         return load(folder / "consentry.toml", {})
     (folder / "idp-keys.json").write_bytes(forge.jwks(forge.public_jwk(issuer_key())))
@@ -54,6 +57,7 @@ def prepare(folder: Path, upstream_url: str, *, timeout_s: float = 60, max_count
             timeout_s=timeout_s,
             max_count=max_count,
         )
+        + extra
     )
     settings = load(folder / "consentry.toml", {})
     create_ledger(settings.ledger.store, init_keys(settings.ledger.keys, settings.ledger.origin))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from contextlib import suppress
+from typing import Final
+
+CHOSEN: Final = range(20_000, 32_768)
+"""Ports that no system gives out by itself: a connection that somebody makes takes one of a higher number."""
 
 
 def bound_socket() -> socket.socket:
@@ -14,9 +19,15 @@ def bound_socket() -> socket.socket:
 
 
 def unused_port() -> int:
-    """A port on which nothing listens, for settings that need a number and for refused connections."""
-    with bound_socket() as listener:
-        return int(listener.getsockname()[1])
+    """A port on which nothing listens, for settings that need a number and for refused connections.
+
+    It is one of `CHOSEN`, so that it stays free until it is used.
+    """
+    for port in random.SystemRandom().sample(CHOSEN, 100):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("100 ports in a row are taken")
 
 
 def raw_http(port: int, request: bytes, *, quiet_s: float = 1.0) -> bytes:

@@ -27,7 +27,7 @@ APP = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
 @pytest.mark.parametrize("http", PARSERS)
 def test_serves_over_http_and_stops(http: Parser) -> None:
     with serve(APP, http=http) as served:
-        assert httpx.get(f"{served.url}/a", trust_env=False).text == "GET /a"
+        assert httpx.get(f"{served.url}/a", trust_env=False, timeout=60).text == "GET /a"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", served.port), timeout=1)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.ports import bound_socket, raw_http
+from tests.support.ports import CHOSEN, bound_socket, raw_http, unused_port
 
 ANSWER = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
@@ -30,6 +30,16 @@ def served(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         serving.start()
         yield int(listener.getsockname()[1])
         serving.join()
+
+
+def test_an_unused_port_is_nobodys_and_is_not_given_away() -> None:
+    ports = {unused_port() for _ in range(20)}
+    assert len(ports) > 10
+    with bound_socket() as given:
+        assert given.getsockname()[1] not in CHOSEN
+    for port in ports:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
 
 
 def test_an_answer_may_begin_late() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Unauthenticated
-from gateway.tokens.bearer import Presented, bearer_of, presented
+from gateway.tokens.bearer import Presented, bearer_of, presented, scheme_of
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,20 @@ def test_nor_is_anything_else_a_token_with_a_proof(values: list[bytes]) -> None:
     with pytest.raises(Unauthenticated) as caught:
         presented(values)
     assert caught.value.oauth_error == "invalid_token"
+
+
+@pytest.mark.parametrize(
+    ("values", "scheme"),
+    [
+        ([], "Bearer"),
+        ([b"Bearer x"], "Bearer"),
+        ([b"DPoP x"], "DPoP"),
+        ([b"dpop "], "DPoP"),
+        ([b"DPoPx y"], "Bearer"),
+        ([b"Basic x"], "Bearer"),
+        ([b"Bearer x", b"DPoP y"], "DPoP"),
+        ([b""], "Bearer"),
+    ],
+)
+def test_the_scheme_is_told_of_what_is_no_token_too(values: list[bytes], scheme: str) -> None:
+    assert scheme_of(values) == scheme

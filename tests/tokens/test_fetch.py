@@ -143,3 +143,31 @@ async def test_nobody_listening_is_a_failed_fetch() -> None:
 async def test_address_that_is_none_is_a_failed_fetch(url: str) -> None:
     with pytest.raises(FetchFailed):
         await HttpxFetch()(url)
+
+
+async def test_a_form_is_sent_as_it_is_and_answered() -> None:
+    async with server(sends("200 OK", b"{}")) as (url, requests):
+        sent = await HttpxFetch().post(url, {"code": "a b&c", "x": "1"}, {"Authorization": "Basic eDp5"})
+    assert (sent.status, sent.body) == (200, b"{}")
+    head = requests[0].lower()
+    assert head.startswith("post /jwks http/1.1\r\n")
+    assert "content-type: application/x-www-form-urlencoded\r\n" in head
+    assert f"content-length: {len('code=a+b%26c&x=1')}\r\n" in head
+    assert "authorization: basic edp5\r\n" in head
+    assert "accept-encoding: identity\r\n" in head
+
+
+@pytest.mark.parametrize("status", ["302 Found", "307 Temporary", "308 Permanent"])
+async def test_a_form_is_not_sent_on_to_where_a_redirect_says(status: str) -> None:
+    async with (
+        server(sends("200 OK", b"elsewhere")) as (other, others),
+        server(sends(f"{status}\r\nLocation: {other}")) as (url, _),
+    ):
+        sent = await HttpxFetch().post(url, {"code": "c"}, {})
+    assert (sent.status, others) == (int(status[:3]), [])
+
+
+async def test_an_answer_to_a_form_has_the_same_limits() -> None:
+    async with server(sends("200 OK", b"x" * 1001)) as (url, _):
+        with pytest.raises(FetchFailed, match="longer"):
+            await HttpxFetch(max_bytes=1000).post(url, {"code": "c"}, {})

@@ -20,7 +20,7 @@ from gateway.core.smart.dpop import ALGORITHMS, LIVES_S, SKEW_S, Asked
 from gateway.core.values import Token
 from gateway.errors import Unauthenticated
 from gateway.tokens.bearer import Presented
-from gateway.tokens.proof import check_holder, prove
+from gateway.tokens.proof import Evidence, check_holder, prove
 from gateway.tokens.used_proofs import UsedProofs
 from tests.tokens import forge
 from tests.tokens.forge import CLAIMS, NOW_S, RULE, TYPES, evaluable
@@ -35,7 +35,9 @@ OWNER, THIEF = Holder(), Holder(number=1)
 
 def shows(header: str | bytes, asked: Asked = ASKED, now_s: int = NOW_S) -> str:
     """The key of a header, with nothing used yet."""
-    return prove(header if isinstance(header, bytes) else header.encode(), asked, now_s, UsedProofs())
+    found = prove(header if isinstance(header, bytes) else header.encode(), asked, now_s, UsedProofs())
+    assert found.method == "jkt"
+    return found.thumbprint
 
 
 def sound(**claims: Any) -> str:
@@ -153,7 +155,7 @@ def test_no_proof_lacks_anything(missing: set[str]) -> None:
 
 def test_a_proof_is_used_once() -> None:
     used, proof = UsedProofs(), sound().encode()
-    assert prove(proof, ASKED, NOW_S, used) == OWNER.thumbprint
+    assert prove(proof, ASKED, NOW_S, used) == ("jkt", OWNER.thumbprint)
     for later_s in (0, 1, LIVES_S):
         with pytest.raises(Unauthenticated, match="jti was used before"):
             prove(proof, ASKED, NOW_S + later_s, used)
@@ -177,7 +179,7 @@ def test_what_is_refused_is_not_used_up() -> None:
     used, proof = UsedProofs(), sound().encode()
     with pytest.raises(Unauthenticated, match="htm"):
         prove(proof, replace(ASKED, method="POST"), NOW_S, used)
-    assert prove(proof, ASKED, NOW_S, used) == OWNER.thumbprint
+    assert prove(proof, ASKED, NOW_S, used) == ("jkt", OWNER.thumbprint)
 
 
 # --- Who may present a token -------------------------------------------------------------------------
@@ -189,8 +191,8 @@ def token(bound: bool) -> Token:
 
 
 def present(bound: bool, with_proof: bool, proof: str | None) -> None:
-    header = None if proof is None else proof.encode()
-    check_holder(token(bound), Presented(TEXT, with_proof), header, ASKED, NOW_S, UsedProofs())
+    evidence = Evidence(None if proof is None else proof.encode())
+    check_holder(token(bound), Presented(TEXT, with_proof), evidence, ASKED, NOW_S, UsedProofs())
 
 
 def test_a_bound_token_is_its_holders() -> None:

@@ -130,7 +130,9 @@ FORGED: dict[str, Callable[[], str]] = {
     "logout token": lambda: edited(typ="logout+jwt"),
     "id_token by nonce": lambda: token(rsa_key(), claims={"nonce": "n"}),
     "bound to no key": lambda: token(rsa_key(), claims={"cnf": {"jkt": "x"}}),
-    "bound to a certificate": lambda: token(rsa_key(), claims={"cnf": {"x5t#S256": "A" * 43}}),
+    "bound to a certificate and a key": lambda: token(
+        rsa_key(), claims={"cnf": {"x5t#S256": "A" * 43, "jkt": "A" * 43}}
+    ),
     "exp a string": lambda: token(rsa_key(), claims={"exp": str(NOW_S + 300)}),
     "exp true": lambda: token(rsa_key(), claims={"exp": True}),
     "exp a float": lambda: token(rsa_key(), claims={"exp": NOW_S + 300.0}),

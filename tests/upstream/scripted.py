@@ -63,7 +63,7 @@ class Server:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - what is waited for happens at the other end of a socket
             await asyncio.sleep(0.001)
 

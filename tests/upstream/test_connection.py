@@ -87,7 +87,7 @@ async def test_kept(script: Script) -> None:
 
 @pytest.mark.parametrize("script", NOT_KEPT.values(), ids=NOT_KEPT)
 async def test_not_kept(script: Script) -> None:
-    async with upstream(in_turn(script, answer(RIGHT)), timeout_s=0.3) as (client, server):
+    async with upstream(in_turn(script, answer(RIGHT)), timeout_s=1) as (client, server):
         await _either(client)
         await asyncio.sleep(0.05)
         assert await client.fetch(READ) == UpstreamReply(200, RIGHT)
@@ -204,7 +204,7 @@ NOT_ASKED_AGAIN = {
 
 @pytest.mark.parametrize(("scripts", "asked"), NOT_ASKED_AGAIN.values(), ids=NOT_ASKED_AGAIN)
 async def test_not_asked_again(scripts: list[Script], asked: int) -> None:
-    async with upstream(in_turn(*scripts, answer(RIGHT)), timeout_s=0.3) as (client, server):
+    async with upstream(in_turn(*scripts, answer(RIGHT)), timeout_s=1) as (client, server):
         if len(scripts) > 1:
             await client.fetch(READ)
         with pytest.raises((errors.UpstreamUnusable, errors.UpstreamTimeout)):
@@ -252,7 +252,7 @@ async def test_the_time_is_for_the_whole_answer(script: Script) -> None:
         began = time.monotonic()
         with pytest.raises(errors.UpstreamTimeout):
             await client.fetch(READ)
-        assert 0.14 < time.monotonic() - began < 1.5
+        assert 0.14 < time.monotonic() - began < 5  # and not the ten seconds of the script
         assert server.connections == 1
 
 

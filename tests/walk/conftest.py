@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.pipeline import Ports
 from tests.support.gateway import Gateway, gateway
 from tests.support.shared import shared_file
 from tests.upstreams.base import Upstream
@@ -20,7 +22,7 @@ from tests.walk.data import load_vectors, load_walks
 def walks(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """The synthetic hospital. Ann's records are open to `app-1`, but for what is labelled HIV."""
     load_walks(upstream)
-    with gateway(tmp_path_factory.mktemp("walks"), upstream.base_url) as running:
+    with gateway(tmp_path_factory.mktemp("walks"), upstream.base_url, ports=as_labelled) as running:
         withhold_hiv(running)
         yield running
         running.check_everything()
@@ -54,7 +56,8 @@ def record_server() -> Iterator[Canned]:
 @pytest.fixture(scope="module")
 def distrustful(record_server: Canned, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """In front of a record server that says what the test wants."""
-    with gateway(tmp_path_factory.mktemp("canned"), record_server.base_url, timeout_s=2) as running:
+    folder = tmp_path_factory.mktemp("canned")
+    with gateway(folder, record_server.base_url, timeout_s=2, ports=as_labelled) as running:
         withhold_hiv(running)
         yield running
         running.check_everything()
@@ -64,9 +67,14 @@ def distrustful(record_server: Canned, tmp_path_factory: pytest.TempPathFactory)
 def house(tmp_path: Path, record_server: Canned) -> Iterator[Gateway]:
     """A gateway without a consent, for one test alone."""
     record_server.reset()
-    with gateway(tmp_path, record_server.base_url, timeout_s=2) as running:
+    with gateway(tmp_path, record_server.base_url, timeout_s=2, ports=as_labelled) as running:
         yield running
         running.check_everything()
+
+
+def as_labelled(ports: Ports) -> Ports:
+    """Labels are those that records come with: which ones are found in records is another subject."""
+    return replace(ports, house=replace(ports.house, labelling=None))
 
 
 def withhold_hiv(running: Gateway) -> None:

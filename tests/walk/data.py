@@ -20,6 +20,8 @@ from tests.upstreams.base import FHIR_JSON, Upstream
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = ROOT / "fixtures" / "people"
 RECORDS = ROOT / "fixtures" / "walks" / "records.json"
+LABELS = ROOT / "fixtures" / "walks" / "labels-records.json"
+ROLES = ROOT / "fixtures" / "walks" / "roles-records.json"
 VECTORS = SHARED / "vectors" / "hostile.json"
 
 # HAPI indexes a reference only if its target is there already.
@@ -51,6 +53,22 @@ def load_walks(upstream: Upstream) -> None:
     for path in json.loads(bytes(table["deleted"])):
         _call(upstream, "DELETE", path)
     _mark(upstream, "walks")
+
+
+def load_roles(upstream: Upstream) -> None:
+    """The patient of whom each role needs to see a part."""
+    if _begin(upstream, "roles"):
+        table = msgspec.json.decode(ROLES.read_bytes(), type=dict[str, msgspec.Raw])
+        _store(upstream, [bytes(raw) for raw in _list.decode(table["records"])])
+        _mark(upstream, "roles")
+
+
+def load_labels(upstream: Upstream) -> None:
+    """The patients in whose records labels are found."""
+    if _begin(upstream, "labels"):
+        table = msgspec.json.decode(LABELS.read_bytes(), type=dict[str, msgspec.Raw])
+        _store(upstream, [bytes(raw) for raw in _list.decode(table["records"])])
+        _mark(upstream, "labels")
 
 
 def load_vectors(upstream: Upstream, table: Mapping[str, Any]) -> None:

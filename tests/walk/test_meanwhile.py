@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from gateway.core.consent import evaluate
+from gateway.ledger.recorder import OpenedEntry
 from gateway.pipeline import MAX_TURNS
 from tests.support.answers import Exchange
 from tests.support.gateway import Gateway, gateway
@@ -162,6 +163,16 @@ async def _storm(house: Gateway, rng: random.Random) -> None:
 
         answered = await asyncio.gather(*(one(number) for number in range(400)))
     assert answered.count(True) >= 360
-    await asyncio.sleep(0.3)  # what was given up may still be recorded
-    permits = [entry for entry in house.entries() if entry.kind == "read.permit"]
+    permits = await _settled(house)
     house.check_everything(unanswered=len(permits) - answered.count(True))
+
+
+async def _settled(house: Gateway) -> list[OpenedEntry]:
+    """The entries of answers, once no more come: what was given up may still be recorded."""
+    before = -1
+    while True:
+        permits = [entry for entry in house.entries() if entry.kind == "read.permit"]
+        if len(permits) == before:
+            return permits
+        before = len(permits)
+        await asyncio.sleep(0.5)

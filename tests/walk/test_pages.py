@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.decide import MAX_LOOK_UPS
+from gateway.core.asks import MAX_LOOK_UPS
 from gateway.gather import MAX_EMPTY_PAGES
 from tests.support.gateway import Gateway, next_target
 from tests.walk.canned import Canned, message

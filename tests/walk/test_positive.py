@@ -45,6 +45,18 @@ MASKED = frozenset(
 )  # fmt: skip
 
 
+# What a record is sensitive for is as sensitive as the record, so such labels stay behind; the level is told.
+LEVEL = b'{"system":"http://terminology.hl7.org/CodeSystem/v3-Confidentiality","code":"R"}'
+SENSITIVE = re.compile(
+    rb'\{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"(?:HIV|PSY)"\}'
+)
+
+
+def _told(stored: bytes) -> bytes:
+    """What may be told of a record, as the record server writes it."""
+    return SENSITIVE.sub(LEVEL, stored).replace(LEVEL + b"," + LEVEL, LEVEL)
+
+
 class Record(NamedTuple):
     type: str
     id: str
@@ -94,7 +106,7 @@ def test_permitted(opened: Gateway, upstream: Upstream, case: Case) -> None:
     answer = ask(opened, case, target)
     check(case, answer)
     if case.expect.get("read"):
-        assert answer.content == _of_upstream(upstream, target.removeprefix("/fhir/")).content
+        assert answer.content == _told(_of_upstream(upstream, target.removeprefix("/fhir/")).content)
     if "direct" in case.expect or "ids" in case.expect:
         token = token_of(opened, case.token)
         assert token is not None
@@ -133,7 +145,7 @@ def test_each_record_is_read_as_it_is_stored(opened: Gateway, upstream: Upstream
     answer = opened.get(f"/fhir/{path}", _token(opened))
     assert answer.status_code == 200, answer.text
     if record.id not in MASKED:
-        assert answer.content == direct.content
+        assert answer.content == _told(direct.content)
     version = direct.json()["meta"]["versionId"]
     again = opened.get(f"/fhir/{path}/_history/{version}", _token(opened))
     assert again.content == answer.content
@@ -282,7 +294,7 @@ def all_of_upstream(upstream: Upstream, query: str) -> dict[str, Any]:
         return _posted(upstream, query)
     while url is not None:
         page = httpx.get(url, headers=AS_GATEWAY, timeout=120, trust_env=False).raise_for_status()
-        found |= {r["resource"]["id"]: r["resource"] for r in parsed(page.content).get("entry", [])}
+        found |= {r["resource"]["id"]: r["resource"] for r in parsed(_told(page.content)).get("entry", [])}
         url = next((link["url"] for link in page.json()["link"] if link["relation"] == "next"), None)
     return found
 
@@ -292,7 +304,8 @@ def _posted(upstream: Upstream, query: str) -> dict[str, Any]:
     headers = {**AS_GATEWAY, "Content-Type": "application/x-www-form-urlencoded"}
     url = f"{upstream.base_url}/{type}/_search"
     page = httpx.post(url, content=f"{form}&_count=500", headers=headers, timeout=120, trust_env=False)
-    return {r["resource"]["id"]: r["resource"] for r in parsed(page.raise_for_status().content)["entry"]}
+    stored = _told(page.raise_for_status().content)
+    return {r["resource"]["id"]: r["resource"] for r in parsed(stored)["entry"]}
 
 
 def _following(opened: Gateway, answer: httpx.Response, token: str) -> Iterator[httpx.Response]:

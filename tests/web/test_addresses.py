@@ -15,6 +15,7 @@ from gateway.ledger.reading import Receipt
 from gateway.ledger.verify import PublicKeys, verify_receipt
 from gateway.web.admin import admin_routes
 from gateway.web.health import health_routes
+from gateway.web.operator import guarded_by
 from tests.support.gateway import Gateway, gateway
 from tests.support.ports import unused_port
 
@@ -152,7 +153,7 @@ def test_only_the_operator(running: Gateway, secret: str) -> None:
 
 
 async def test_a_wrong_secret_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    app = Starlette(routes=admin_routes(Mock(), Mock(), "right"))
+    app = Starlette(routes=admin_routes(Mock(), Mock(), guarded_by("right", Mock())))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         answer = await client.get("/consents/x", headers={"Authorization": "Bearer wrong"})
     assert answer.status_code == 401

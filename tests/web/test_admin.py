@@ -11,12 +11,16 @@ from starlette.routing import Route
 
 from gateway.errors import NotFound
 from gateway.web.admin import admin_routes
+from gateway.web.operator import guarded_by
+from gateway.web.previews import preview_routes
 
 SECRET = "right"
 
 
 def routes(service: Mock, consents: Mock) -> list[Route]:
-    return list(admin_routes(service, consents, SECRET))
+    guarded = guarded_by(SECRET, consents)
+    previews = preview_routes(service, {}, "https://gw.example", guarded)
+    return [*admin_routes(service, Mock(), guarded), *previews]
 
 
 ADDRESSES = [

@@ -50,6 +50,21 @@ def test_headers_of_errors(error: errors.ConsentryError, headers: list[tuple[byt
     assert error_headers(error) == headers
 
 
+@pytest.mark.parametrize(
+    ("error", "challenge"),
+    [
+        (errors.Unauthenticated("x", None), b"DPoP"),
+        (errors.Unauthenticated("x"), b'DPoP error="invalid_token", algs="%b"' % ALGORITHMS),
+        (errors.Unauthenticated("x", scheme="Bearer"), b'Bearer error="invalid_token"'),
+        (errors.Forbidden("x"), b'DPoP error="insufficient_scope", algs="%b"' % ALGORITHMS),
+    ],
+)
+def test_a_token_with_a_proof_is_challenged_by_its_scheme(
+    error: errors.ConsentryError, challenge: bytes
+) -> None:
+    assert error_headers(error, "DPoP") == [(b"www-authenticate", challenge)]
+
+
 async def answer(status: int, body: bytes, **options: Any) -> tuple[dict[bytes, bytes], bytes]:
     sent: list[dict[str, Any]] = []
 

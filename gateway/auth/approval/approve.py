@@ -1,7 +1,8 @@
 """The pages on which a person decides: whose records, and what of them an app may have.
 
     GET  /auth/approve?request=ID[&tick=none]    the patients to choose among, or what is asked
-    POST /auth/approve                           one step: `patient`, `other`, `check`, `allow` or `deny`
+    POST /auth/approve                           one step: `patient`, `other`, `encounter`, `another`,
+                                                 `check`, `allow` or `deny`
 
 A request is decided once, by the session that opened it. The answer goes to the app with 303, which the
 page's policy names: browsers hold a form to where it may lead.
@@ -9,7 +10,7 @@ page's policy names: browsers hold a form to where it may lead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -23,13 +24,14 @@ from gateway.auth.approval.asking import Clients, Destination
 from gateway.auth.approval.authorize import APPROVE, UNAVAILABLE, approve_address, form_to
 from gateway.auth.approval.cases import Case, Impossible, find_request, open_case
 from gateway.auth.approval.decision import Fields, Unfit, days, proposal, read_decision
+from gateway.auth.approval.encounters import Encounter, encounters
 from gateway.auth.approval.granting import approve
 from gateway.auth.approval.offer import Offer, offer
 from gateway.auth.approval.words import Purpose, Words
 from gateway.auth.pages import HEADERS, Pages
 from gateway.auth.people.browser import Browser, SignedIn
 from gateway.auth.people.forms import read_pairs
-from gateway.auth.people.login import LOGIN, OVER
+from gateway.auth.people.login_page import LOGIN, OVER
 from gateway.auth.ports import Ports
 from gateway.auth.store import requests
 from gateway.auth.store.database import digest_of
@@ -37,7 +39,11 @@ from gateway.errors import BadRequest, LedgerUnavailable, OAuthError, StateUnava
 
 LISTED: Final = 30
 """More patients than this are not listed; then the id of one is typed."""
+FEW: Final = 6
+"""More kinds of records than this are named in a sentence, and their boxes are behind it."""
 DENIED: Final = OAuthError("access_denied", "The request was denied.")
+NO_ENCOUNTER: Final = ""
+NOT_A_VISIT: Final = "Choose one of the visits, or none of them."
 NOT_A_PATIENT: Final = "Choose one of the patients whom you can open to an app."
 
 
@@ -69,6 +75,8 @@ class _Approve:
         case = await self._open(request, query["request"], now_s)
         if isinstance(case, Response):
             return case
+        if case.chooses_encounter:
+            return await self._encounters(request, case, {}, now_s)
         offered = self._offer(case)
         ticked = offered.keys - offered.data_keys if query.get("tick") == "none" else offered.keys
         fields = proposal(offered, self._purposes(case), days(case, now_s), ticked)
@@ -79,7 +87,7 @@ class _Approve:
         case = await self._open(request, fields.get("request", ""), now_s)
         if isinstance(case, Response):
             return case
-        known = {"request", "step", "patient", "purpose", "until", *self._offer(case).keys}
+        known = {"request", "step", "patient", "encounter", "purpose", "until", *self._offer(case).keys}
         if not fields.keys() <= known:
             raise BadRequest("The request has a field that is not known here.")
         match fields.get("step"):
@@ -89,6 +97,10 @@ class _Approve:
                 return await self._choose_patient(request, case, fields, now_s)
             case "other":
                 return await self._set_patient(case, None, now_s)
+            case "encounter" if case.chooses_encounter:
+                return await self._choose_encounter(request, case, fields, now_s)
+            case "another":
+                return await self._set_encounter(case, None, now_s)
             case "check":
                 return self._page(request, case, fields, now_s)
             case "allow" if case.patient is not None or not case.needs_patient:
@@ -118,6 +130,39 @@ class _Approve:
     async def _set_patient(self, case: Case, patient: str | None, now_s: int) -> Response:
         digest, login = digest_of(case.id), case.who.session
         await self._undecided(lambda db: requests.choose_patient(db, digest, login, patient, now_s))
+        return _on(approve_address(case.id))
+
+    async def _encounters(
+        self, request: Request, case: Case, fields: Fields, now_s: int, unfit: Unfit | None = None
+    ) -> Response:
+        """The page to choose on; where there is nothing to choose, it goes on without."""
+        found = await self._readable(case)
+        if not found:
+            return await self._set_encounter(case, NO_ENCOUNTER, now_s)
+        return self.pages.page(
+            "encounter.html",
+            status=200 if unfit is None else 422,
+            form_to=form_to(case.request.redirect_uri),
+            case=case,
+            given=fields,
+            encounters=found,
+            token=self.browser.visit(request).token,
+            unfit=unfit,
+        )
+
+    async def _choose_encounter(self, request: Request, case: Case, fields: Fields, now_s: int) -> Response:
+        chosen = fields.get("encounter")
+        if chosen != NO_ENCOUNTER and chosen not in {found.id for found in await self._readable(case)}:
+            return await self._encounters(request, case, fields, now_s, Unfit("encounter", NOT_A_VISIT))
+        return await self._set_encounter(case, chosen, now_s)
+
+    async def _readable(self, case: Case) -> Sequence[Encounter]:
+        patient = case.patient
+        return () if patient is None else await encounters(self.ports, case.base, case.who.person, patient)
+
+    async def _set_encounter(self, case: Case, encounter: str | None, now_s: int) -> Response:
+        digest, login = digest_of(case.id), case.who.session
+        await self._undecided(lambda db: requests.choose_encounter(db, digest, login, encounter, now_s))
         return _on(approve_address(case.id))
 
     # --- The decision ------------------------------------------------------------------------------
@@ -169,6 +214,7 @@ class _Approve:
             purposes=self._purposes(case),
             days=days(case, now_s),
             listed=len(case.choices) <= LISTED,
+            few=FEW,
             token=self.browser.visit(request).token,
             unfit=unfit,
         )

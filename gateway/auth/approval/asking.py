@@ -16,6 +16,7 @@ from urllib.parse import unquote_plus, urlencode
 from gateway.auth.ports import Base
 from gateway.core.smart.client import Client
 from gateway.core.smart.grant import narrow_request
+from gateway.core.smart.kinds import is_thumbprint
 from gateway.core.smart.parameters import read_parameters
 from gateway.core.smart.pkce import read_challenge
 from gateway.errors import BadRequest, OAuthCode, OAuthError
@@ -59,12 +60,13 @@ class Destination:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request that can be put to a person; or must not be, if it is `silent`. `auth_after_s` is from when a
-    log-in must be to count for it."""
+    log-in must be to count for it. `jkt` is the thumbprint of the key that the code is for."""
 
     scope: str
     base: Base
     challenge: str
     nonce: str | None
+    jkt: str | None
     launch: str | None
     silent: bool
     auth_after_s: int
@@ -105,6 +107,7 @@ def read_asked(data: bytes, client: Client, bases: Mapping[str, Base], now_s: in
         base=base,
         challenge=challenge,
         nonce=given.get("nonce"),
+        jkt=_jkt(given, client),
         launch=given.get("launch"),
         silent="none" in prompts,
         auth_after_s=_auth_after_s(given, prompts, now_s),
@@ -150,6 +153,18 @@ def _scope(given: Mapping[str, str], client: Client, base: Base) -> str:
     if asks and "launch" not in granted.context:
         raise OAuthError("invalid_scope", "The scope launch cannot be granted to this client.")
     return given["scope"]
+
+
+def _jkt(given: Mapping[str, str], client: Client) -> str | None:
+    """The key that the app will prove to hold when it exchanges the code (RFC 9449 section 10)."""
+    jkt = given.get("dpop_jkt")
+    if jkt is None:
+        return None
+    if not is_thumbprint(jkt):
+        raise OAuthError("invalid_request", "The parameter dpop_jkt is not the thumbprint of a key.")
+    if client.certificate_bound:
+        raise OAuthError("invalid_request", "The tokens of this client are bound to its certificate.")
+    return jkt
 
 
 def _prompts(given: Mapping[str, str]) -> frozenset[str]:

@@ -112,6 +112,7 @@ class _Authorize:
             base=asked.base.url,
             challenge=asked.challenge,
             nonce=asked.nonce,
+            jkt=asked.jkt,
             auth_after_s=asked.auth_after_s,
             launch=launch,
             created_s=now_s,

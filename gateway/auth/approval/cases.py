@@ -14,7 +14,7 @@ from sqlmodel import Session
 from gateway.auth.approval.asking import Clients, Destination
 from gateway.auth.approval.patients import Subject, is_professional, subjects
 from gateway.auth.people.browser import SignedIn
-from gateway.auth.people.login import OVER
+from gateway.auth.people.login_page import OVER
 from gateway.auth.ports import Base, Ports
 from gateway.auth.store import requests
 from gateway.auth.store.database import digest_of
@@ -51,13 +51,25 @@ class Case:
     @property
     def needs_patient(self) -> bool:
         """Whether a patient must be known first. Who gives consent does so for one patient's records."""
+        if self.launch is None and self.granted.needs_encounter:
+            return True  # an encounter is found among those of a patient
         return self.granted.needs_patient or (bool(self.granted.scopes) and not self.is_professional)
+
+    @property
+    def chooses_encounter(self) -> bool:
+        """Whether the next thing to know is which of the patient's encounters it is about."""
+        asked = self.launch is None and self.granted.needs_encounter
+        return asked and self.patient is not None and self.request.encounter is None
+
+    @property
+    def encounter(self) -> str | None:
+        """The id of the encounter that the app is told of."""
+        return self.request.encounter or None if self.launch is None else self.launch.encounter
 
     @property
     def untold(self) -> tuple[str, ...]:
         """Launch scopes for which there is nothing to tell."""
-        known = self.launch is not None and self.launch.encounter is not None
-        return () if known else ("launch/encounter",)
+        return () if self.encounter is not None else ("launch/encounter",)
 
 
 @dataclass(frozen=True, slots=True)

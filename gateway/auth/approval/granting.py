@@ -12,12 +12,14 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlmodel import Session
 
 from gateway.auth.approval.cases import Case
 from gateway.auth.approval.decision import Decision
+from gateway.auth.approval.patients import Subject
 from gateway.auth.people.registry import actor_of
 from gateway.auth.ports import Ports
 from gateway.auth.store.database import digest_of
@@ -68,10 +70,20 @@ async def _consent(ports: Ports, case: Case, decision: Decision) -> ConsentRef |
         grantees=(f"{CLIENT}:{case.client.id}@{ports.issuer}",),
         scopes=tuple(dict.fromkeys(map(_about_patient, decision.granted.scopes))),
         purposes=(decision.purpose,),
-        until=decision.until.isoformat(),
+        until=_written(_until_s(patient, decision)),
     )
     ports.consents.at_head()  # so that it is held against all that the patient has said
-    return await ports.service.grant(draft, actor_of(case.who.person))
+    return await ports.service.grant(draft, actor_of(case.who.person), patient.authority)
+
+
+def _until_s(patient: Subject | None, decision: Decision) -> int:
+    """The last second: of the day, or of the authority to decide for the patient."""
+    last_s = instant(decision.until.isoformat(), last=True)
+    return last_s if patient is None or patient.until_s is None else min(last_s, patient.until_s)
+
+
+def _written(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _about_patient(scope: Scope) -> str:
@@ -111,17 +123,18 @@ def _grant(
         context=json.dumps(_context(case, style_url), separators=(",", ":")),
         online=case.who.session if "online_access" in decision.granted.context else None,
         created_s=now_s,
-        until_s=instant(decision.until.isoformat(), last=True),
+        until_s=_until_s(case.patient, decision),
     )
 
 
 def _context(case: Case, style_url: str | None) -> Mapping[str, object]:
-    """What the token response says of an EHR launch (SMART App Launch 2.2, "Launch context")."""
+    """What the token response says beside the patient (SMART App Launch 2.2, "Launch context")."""
+    about = {} if case.encounter is None else {"encounter": case.encounter}
     if case.launch is None:
-        return {}
+        return about
     return {
         **json.loads(case.launch.context),
-        **({"encounter": case.launch.encounter} if case.launch.encounter is not None else {}),
+        **about,
         **({"smart_style_url": style_url} if style_url is not None else {}),
     }
 
@@ -134,6 +147,7 @@ def _code(case: Case, grant: Grant, code: str, now_s: int) -> Code:
         redirect_uri=case.request.redirect_uri,
         challenge=case.request.challenge,
         nonce=case.request.nonce,
+        jkt=case.request.jkt,
         auth_time_s=case.who.auth_time_s,
         exp_s=now_s + CODE_S,
     )

@@ -11,7 +11,6 @@ operator's secret, so it is one that speaks for the hospital. Errors are `{"erro
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -22,24 +21,21 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from sqlmodel import Session
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.auth import http
 from gateway.auth.approval.asking import Clients
+from gateway.auth.operator import guarded, read_as, reply
 from gateway.auth.ports import Base, Ports
 from gateway.auth.store import launches
 from gateway.auth.store.database import digest_of
 from gateway.auth.store.launches import Launch
-from gateway.core.fhir import codec
 from gateway.core.smart.client import Client
 from gateway.core.smart.kinds import USER_TYPES
 from gateway.core.values import is_id
-from gateway.errors import BadRequest, ConsentryError, Unauthenticated
-from gateway.tokens.bearer import bearer_of
+from gateway.errors import BadRequest
 
 LAUNCH: Final = "/auth/launch"
-MAX_BODY_BYTES: Final = 16 * 1024
 
 _LINE = r"^[ -~]{1,255}$"
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]{1,2000}", re.ASCII)
@@ -76,14 +72,10 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 def launch_routes(ports: Ports, clients: Clients, secret: str) -> list[Route]:
     """`secret` is the operator's."""
 
-    async def handle(request: Request) -> Response:
-        try:
-            _authorise(request, secret)
-            return _reply(await _launch(ports, clients, await _body(request)), 201)
-        except ConsentryError as error:
-            return _reply({"error": error.text}, error.status)
+    async def launch(request: Request) -> Response:
+        return reply(await _launch(ports, clients, await read_as(request, _Body)), 201)
 
-    return [Route(LAUNCH, handle, methods=["POST"])]
+    return [Route(LAUNCH, guarded(launch, secret), methods=["POST"])]
 
 
 async def _launch(ports: Ports, clients: Clients, body: _Body) -> dict[str, object]:
@@ -181,24 +173,3 @@ def _launch_url(address: str | None, base: Base, value: str) -> dict[str, str]:
         return {}
     opened = urlencode({"iss": base.url, "launch": value})
     return {"launch_url": f"{address}{'&' if '?' in address else '?'}{opened}"}
-
-
-def _authorise(request: Request, secret: str) -> None:
-    given = bearer_of(http.authorization_of(request))
-    if not hmac.compare_digest(given.encode(), secret.encode()):
-        raise Unauthenticated("The operator's secret is not the right one.")
-
-
-async def _body(request: Request) -> _Body:
-    raw = await http.read_body(request, MAX_BODY_BYTES)
-    try:
-        codec.parse(raw)  # which refuses a member that is there twice
-        return msgspec.json.decode(raw, type=_Body)
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"The body does not fit: {error}.") from error
-    except (codec.CodecError, msgspec.DecodeError) as error:
-        raise BadRequest("The body is not JSON.") from error
-
-
-def _reply(body: Mapping[str, object], status: int) -> Response:
-    return JSONResponse(body, status, headers=http.NO_STORE)

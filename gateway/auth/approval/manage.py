@@ -10,6 +10,7 @@ Then the grants end, and with them refresh and access tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
@@ -21,14 +22,16 @@ from gateway.auth.approval.allowed import all_allowed, consents_for_apps, grants
 from gateway.auth.approval.asking import Clients
 from gateway.auth.approval.patients import acting_for
 from gateway.auth.approval.words import Words
+from gateway.auth.glass.notices import Notice, of_patient
 from gateway.auth.pages import HEADERS, Pages
 from gateway.auth.people.browser import Browser
 from gateway.auth.people.forms import read_pairs
-from gateway.auth.people.login import LOGIN
+from gateway.auth.people.login_page import LOGIN
 from gateway.auth.people.registry import Person, actor_of
 from gateway.auth.people.waiting import FindWaiting, Waiting
 from gateway.auth.ports import Ports
 from gateway.auth.tokens.ending import end_grant
+from gateway.core.consent.glass import REASONS
 from gateway.errors import BadRequest
 
 MANAGE: Final = "/auth/manage"
@@ -57,6 +60,21 @@ def or_manage(find: FindWaiting) -> FindWaiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Emergency:
+    """That somebody broke the glass: for whose records, who, when, and in which words why."""
+
+    patient: str
+    name: str
+    at: datetime
+    reason: str
+
+    @classmethod
+    def of(cls, notice: Notice) -> Emergency:
+        at = datetime.fromtimestamp(notice.at_s, UTC)
+        return cls(notice.patient, notice.name, at, REASONS[notice.reason])
+
+
+@dataclass(frozen=True, slots=True)
 class _Manage:
     ports: Ports
     clients: Clients
@@ -76,9 +94,18 @@ class _Manage:
             "manage.html",
             person=who.person,
             allowed=await all_allowed(self.ports, self.clients, self.words, who.person, now_s),
+            emergencies=await self._emergencies(who.person, now_s),
             done="done" in query,
             token=self.browser.visit(request).token,
         )
+
+    async def _emergencies(self, person: Person, now_s: int) -> list[Emergency]:
+        """Who broke the glass of those for whom the person acts, the newest first."""
+        patients = [subject.id for subject in await acting_for(self.ports, person, now_s)]
+        found = await self.ports.database.run(
+            lambda session: [notice for patient in patients for notice in of_patient(session, patient)]
+        )
+        return [Emergency.of(notice) for notice in found]
 
     async def take(self, request: Request) -> Response:
         fields, now_s = await self.browser.form(request), self.ports.now_ms() // 1000

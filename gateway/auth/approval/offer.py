@@ -18,7 +18,10 @@ from gateway.core.values import Scope, Term
 
 LATER, WRITE, STAY = "later", "write", "stay"
 REST = "rest"
-OTHERS = "Also those of no category. If you untick a part above, these are left out too."
+OTHERS = "All others, if every part above is ticked"
+OTHERS_SAYS = (
+    "Also those of no category. Once a part above is left out, the app gets only the parts that are ticked."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,10 @@ class Offer:
 
     def of_group(self, group: Group) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.words.group == group)
+
+    def is_whole(self, ticked: Mapping[str, str]) -> bool:
+        """Whether none of the records is left out in a form's fields."""
+        return all(ticked.get(key) for key in self.data_keys)
 
     @property
     def data_keys(self) -> frozenset[str]:
@@ -136,7 +143,7 @@ def _proposed(kind: str, known: Sequence[Category]) -> Iterator[Part]:
     for category in known:
         yield Part(f"p.{kind}.{category.code}", category.name, category.says, category.terms)
     if known:
-        yield Part(f"p.{kind}.{REST}", "All others", OTHERS, None)
+        yield Part(f"p.{kind}.{REST}", OTHERS, OTHERS_SAYS, None)
 
 
 def _asked_for(kind: str, scopes: Iterable[Scope], words: Words) -> Iterator[Part]:

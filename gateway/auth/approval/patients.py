@@ -9,31 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from sqlmodel import Session
 
-from gateway.auth.people.authorities import RELATIONSHIPS
+from gateway.auth.people.authorities import PROFESSIONALS, RELATIONSHIPS
 from gateway.auth.people.registry import Person
 from gateway.auth.ports import Ports
 from gateway.auth.store import people
-from gateway.auth.store.grants import Grant
 from gateway.auth.store.people import Authority
 from gateway.core.consent.rule import ORGANIZATION, PRACTITIONER, Consent, Effect, State, walk
-from gateway.core.decide import ConsentView
-
-PROFESSIONALS: Final = ("Practitioner", "PractitionerRole")
+from gateway.core.standing import ConsentView
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A patient. `says` is who they are to the person; `gives_consent` is whether the person gives it in
-    their name, until `until_s` at most (None: without such a limit)."""
+    their name, until `until_s` at most (None: without such a limit), by the authority whose entry is at
+    `authority` (index, leaf hash)."""
 
     id: str
     says: str
     gives_consent: bool
     until_s: int | None = None
+    authority: tuple[int, str] | None = None
 
 
 def is_professional(person: Person) -> bool:
@@ -63,27 +61,14 @@ async def subjects(ports: Ports, person: Person, now_s: int) -> tuple[Subject, .
     return (*acting, *(Subject(patient, "has consented to you", gives_consent=False) for patient in named))
 
 
-def may_keep(session: Session, grant: Grant, now_s: int) -> bool:
-    """Whether who allowed the grant may still do so: for another patient, by an authority that is in force.
-
-    A professional's grant that rests on no consent rests on none of theirs either: what it reads is what the
-    patients permit them when it reads.
-    """
-    kind = (grant.user or "").partition("/")[0]
-    is_own = grant.user == f"Patient/{grant.patient}"
-    if grant.patient is None or is_own or (grant.consent is None and kind in PROFESSIONALS):
-        return True
-    theirs = people.authorities_of(session, grant.subject)
-    return any(a.patient == grant.patient and people.in_force(a, now_s) for a in theirs)
-
-
 def _in_force(session: Session, person: Person, now_s: int) -> list[Authority]:
     return [a for a in people.authorities_of(session, person.id) if people.in_force(a, now_s)]
 
 
 def _by(authority: Authority) -> Subject:
     words = RELATIONSHIPS.get(authority.relationship, authority.relationship)
-    return Subject(authority.patient, f"you are their {words}", True, authority.until_s)
+    place = (authority.entry, authority.hash)
+    return Subject(authority.patient, f"you are their {words}", True, authority.until_s, place)
 
 
 def _named(person: Person, consents: ConsentView, now_s: int) -> set[str]:

@@ -3,6 +3,8 @@
     client_secret_basic   Authorization: Basic
     client_secret_post    client_id and client_secret
     private_key_jwt       client_assertion_type and client_assertion (RFC 7523 section 2.2)
+    tls_client_auth       client_id, and the certificate of the TLS connection (RFC 8705 section 2);
+                          self_signed_tls_client_auth likewise
     none                  client_id alone
 
 A request uses one of them. Whether a client is unknown, disabled, or registered for another method is not
@@ -20,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from gateway.auth.clients.certificates import is_subject
 from gateway.auth.clients.registry import Clients, Registered
 from gateway.auth.ports import Ports
 from gateway.auth.store.database import digest_of
@@ -32,10 +35,12 @@ from gateway.core.smart.assertion import (
 )
 from gateway.core.smart.client import AuthMethod, Client
 from gateway.errors import OAuthError, Unauthenticated
+from gateway.tokens.certificate import Certificate
 from gateway.tokens.compact import Compact, split
 from gateway.tokens.signature import check_signature
 
 MAX_BASIC: Final = 1024
+BY_NAME: Final[tuple[AuthMethod, ...]] = ("none", "tls_client_auth", "self_signed_tls_client_auth")
 
 _BASIC = re.compile(rb"[Bb][Aa][Ss][Ii][Cc] ([A-Za-z0-9+/]+={0,2})")
 _STRAY_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -53,15 +58,19 @@ class _Secret:
     secret: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request shows of its client: form, `Authorization` values, certificate of the connection."""
+
+    form: Mapping[str, str] = field(repr=False)
+    authorization: Sequence[bytes] = field(default=(), repr=False)
+    certificate: Certificate | None = None
+
+
 async def authenticate(
-    ports: Ports,
-    clients: Clients,
-    form: Mapping[str, str],
-    authorization: Sequence[bytes],
-    now_s: int,
-    audiences: Set[str],
+    ports: Ports, clients: Clients, shown: Credentials, now_s: int, audiences: Set[str]
 ) -> Client:
-    """The client that sends `form` and these `Authorization` values.
+    """The client that shows these credentials.
 
     `audiences` are the addresses an assertion may be for: the endpoint's, or the token endpoint's.
 
@@ -70,6 +79,7 @@ async def authenticate(
             invalid_request for credentials of two kinds.
         StateUnavailable.
     """
+    form, authorization = shown.form, shown.authorization
     _check_single(form, authorization)
     if authorization:
         return await _by_secret(clients, _basic(form, authorization), 401)
@@ -81,7 +91,7 @@ async def authenticate(
         return await _by_secret(
             clients, _Secret("client_secret_post", form["client_id"], form["client_secret"]), 400
         )
-    return await _by_name(clients, form["client_id"])
+    return await _by_name(ports, clients, form["client_id"], shown.certificate, now_s)
 
 
 def _check_single(form: Mapping[str, str], authorization: Sequence[bytes]) -> None:
@@ -124,11 +134,29 @@ async def _by_secret(clients: Clients, given: _Secret, status: int) -> Client:
     return found.client
 
 
-async def _by_name(clients: Clients, name: str) -> Client:
-    found = await _in_use(clients, name, "none")
-    if found is None:
+async def _by_name(
+    ports: Ports, clients: Clients, name: str, certificate: Certificate | None, now_s: int
+) -> Client:
+    """A public client, or one that its certificate proves to be what it says."""
+    found = await _in_use(clients, name, *BY_NAME)
+    if found is None or not await _is_proved(ports, clients, found, certificate, now_s):
         raise _refusal("The client is not known, or has to authenticate.", 400)
     return found.client
+
+
+async def _is_proved(
+    ports: Ports, clients: Clients, found: Registered, certificate: Certificate | None, now_s: int
+) -> bool:
+    client = found.client
+    if client.auth_method == "none":
+        return True
+    if certificate is None:
+        return False
+    if client.auth_method == "tls_client_auth":
+        authorities = ports.authorities
+        return authorities is not None and is_subject(client, certificate, authorities, now_s)
+    trusted = ports.fetch if found.registered_by == "operator" else None
+    return await clients.keys.has_certificate(client, certificate.der, trusted, now_s)
 
 
 async def _by_assertion(
@@ -155,10 +183,10 @@ async def _by_assertion(
     return client
 
 
-async def _in_use(clients: Clients, name: str, method: AuthMethod) -> Registered | None:
-    """The client, if it may call now, and by this method."""
+async def _in_use(clients: Clients, name: str, *methods: AuthMethod) -> Registered | None:
+    """The client, if it may call now, and by one of these methods."""
     found = await clients.find(name)
-    if found is None or found.disabled_s is not None or found.client.auth_method != method:
+    if found is None or found.disabled_s is not None or found.client.auth_method not in methods:
         return None
     return found
 

@@ -146,6 +146,10 @@ class _Desk:
     def _read(self, given: Metadata, client_id: str) -> Client:
         """The client as it can be registered: within the ceiling, its keys where strangers' may be."""
         client = read_metadata(given, client_id)
+        if client.auth_method not in self.ports.auth_methods:
+            raise _refusal("The token_endpoint_auth_method is not one that works here.")
+        if client.certificate_bound and not self.ports.certificates:
+            raise _refusal("Tokens cannot be bound to certificates here.")
         if len(client.jwks_uris) > MOST_ADDRESSES:
             raise _refusal(f"There are more than {MOST_ADDRESSES} addresses of keys.")
         if not all(may_be_public(urlsplit(uri).hostname or "") for uri in client.jwks_uris):

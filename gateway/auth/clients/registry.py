@@ -30,6 +30,8 @@ TABLES = (*clients.TABLES, *assertions.TABLES, *grants.TABLES)
 """All that a database of clients has."""
 
 HOUR_S: Final = 3600
+SWEEP_EVERY_S: Final = 30
+"""How often assertions that are over are forgotten: each time for those of so many seconds."""
 MOST_AN_HOUR: Final = 100
 MOST_DYNAMIC: Final = 10_000
 
@@ -69,6 +71,7 @@ class Clients:
     def __init__(self, database: Database, keys: ClientKeys | None = None) -> None:
         self.keys = ClientKeys() if keys is None else keys
         self._database = database
+        self._sweep_from_s = 0
 
     async def get(self, client: str) -> Client | None:
         """The client if it is in use: None for one that is disabled or not known."""
@@ -179,9 +182,14 @@ class Clients:
 
     async def first_use(self, client: str, jti: str, exp_s: int, now_s: int) -> bool:
         """Whether an assertion of the client is new; from now on it is not."""
-        return await self._database.run(
-            lambda session: assertions.first_use(session, client, jti, exp_s, now_s)
-        )
+
+        def work(session: Session) -> bool:
+            if now_s >= self._sweep_from_s:
+                assertions.sweep(session, now_s)
+                self._sweep_from_s = now_s + SWEEP_EVERY_S
+            return assertions.first_use(session, client, jti, exp_s, now_s)
+
+        return await self._database.run(work)
 
     async def _change(self, client: str, change: Callable[[ClientRow], None]) -> Registered:
         def work(session: Session) -> Registered:

@@ -12,6 +12,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 from sqlmodel import Session
@@ -27,6 +28,9 @@ from gateway.auth.store.database import Database, digest_of
 from gateway.auth.store.people import Account
 from gateway.core.canon import b64url
 from gateway.errors import Forbidden
+
+Second = Literal["code", "passkey"]
+"""A code of who has codes, a passkey of who has only that. Who has both may take the passkey too."""
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -88,19 +92,22 @@ class Browser:
             account = session.get_one(Account, found.person)
             if account.disabled_s is not None:
                 return None
-            return SignedIn(person_of(account), found.id, found.created_s, found.factor == sessions.CODE)
+            return SignedIn(person_of(account), found.id, found.created_s, found.factor in sessions.TWO)
 
         return await self._database.run(work)
 
-    async def awaits_code(self, request: Request, now_s: int) -> bool:
-        """Whether the browser has given a right password, and the second factor is still to come."""
+    async def awaits(self, request: Request, now_s: int) -> Second | None:
+        """By which second factor the person whom the browser has shown so far may go on; None if there is
+        nobody, or none to come."""
         visit = self.visit(request)
         if visit.is_new:
-            return False
+            return None
 
-        def work(session: Session) -> bool:
+        def work(session: Session) -> Second | None:
             found = sessions.live_session(session, digest_of(visit.secret), now_s)
-            return found is not None and found.pending
+            if found is None or not found.pending:
+                return None
+            return "passkey" if session.get_one(Account, found.person).totp is None else "code"
 
         return await self._database.run(work)
 

@@ -1,4 +1,4 @@
-"""Getting in: a password, and for who has one a second factor; then a session.
+"""Getting in: a password or something else, and for who has one a second factor; then a session.
 
 Each step is counted before it is tried, and refused without being tried during a pause. That a name does not
 exist, that a person is disabled and that the password is wrong look and last the same. What was true when
@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from gateway.auth.people.passwords import Passwords
 from gateway.auth.people.totp import Sealer, step_of
-from gateway.auth.store import attempts, people, sessions
+from gateway.auth.store import attempts, passkeys, people, sessions
 from gateway.auth.store.attempts import Counter, Kind
 from gateway.auth.store.database import Database, digest_of
 from gateway.auth.store.people import Account
@@ -87,7 +87,8 @@ class Factors:
         if begun.wait_s:
             return Refused(begun.wait_s)
         account = begun.account
-        same = await self._passwords.match(None if account is None else account.password, password)
+        stored = None if account is None else account.password
+        same = await self._passwords.match(stored or None, password)
         if account is None or not same:
             return Refused()
         renewed = await self._renewed(account.password, password)
@@ -124,6 +125,45 @@ class Factors:
 
         return await self._database.run(enter)
 
+    async def confirm(self, login: str, code: str, now_s: int) -> Account | Refused | None:
+        """Somebody's second factor, shown outside a session for one act; None for nobody, somebody disabled,
+        or without a second factor."""
+
+        def claim(session: Session) -> Account | Refused | None:
+            account = people.by_login(session, login.strip()[:LONGEST_NAME].lower())
+            if account is None or account.disabled_s is not None or account.totp is None:
+                return None
+            counters = [self._counter("code", account.id)]
+            if wait_s := attempts.begin_attempt(session, counters, now_s):
+                return Refused(wait_s)
+            step = step_of(self._sealer.open(account.totp, account.id), code, now_s)
+            if step is None or not people.claim_totp_step(account, step):
+                log.info("a second factor was refused: person %s", account.id)
+                return Refused()
+            attempts.end_attempt(session, counters, now_s)
+            return account
+
+        return await self._database.run(claim)
+
+    async def by_another(
+        self,
+        find: Callable[[Session], Account | None],
+        factor: str,
+        caller: Caller,
+        now_s: int,
+        auth_time_s: int | None = None,
+    ) -> Entered | None:
+        """The person whom `find` gives, who has shown by `factor` who they are: now, or at `auth_time_s`.
+        None if nobody, or somebody disabled; raises what `find` raises."""
+
+        def enter(session: Session) -> Entered | None:
+            account = find(session)
+            if account is None or account.disabled_s is not None:
+                return None
+            return self._enter(session, account, factor, caller, now_s, auth_time_s)
+
+        return await self._database.run(enter)
+
     async def leave(self, caller: Caller, now_s: int) -> None:
         """Ends the session of this browser, pending or not."""
         if caller.session is not None:
@@ -147,11 +187,20 @@ class Factors:
                 counters.append(self._counter("address", caller.address))
         return _Begun(attempts.begin_attempt(session, counters, now_s), counters, account)
 
-    def _enter(self, session: Session, account: Account, factor: str, caller: Caller, now_s: int) -> Entered:
+    def _enter(
+        self,
+        session: Session,
+        account: Account,
+        factor: str,
+        caller: Caller,
+        now_s: int,
+        auth_time_s: int | None = None,
+    ) -> Entered:
         """Begins the session that this step leads to, with a new secret, and ends the one before."""
         if caller.session is not None:
             sessions.end_session(session, digest_of(caller.session), now_s)
-        pending = factor == sessions.PASSWORD and account.totp is not None
+        has_second = account.totp is not None or passkeys.has_passkey(session, account.id)
+        pending = has_second and factor not in sessions.TWO
         secret = self._new_secret()
         made = BrowserSession(
             digest=digest_of(secret),
@@ -159,7 +208,7 @@ class Factors:
             person=account.id,
             factor=factor,
             pending=pending,
-            created_s=now_s,
+            created_s=now_s if auth_time_s is None else auth_time_s,
             seen_s=now_s,
             exp_s=now_s + (sessions.PENDING_S if pending else sessions.LONGEST_S),
         )

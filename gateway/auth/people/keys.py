@@ -5,9 +5,10 @@ from __future__ import annotations
 import hmac
 from typing import Literal
 
-Purpose = Literal["totp", "attempts"]
+Purpose = Literal["totp", "attempts", "providers", "passkeys"]
 
 
 def derive_key(kek: bytes, purpose: Purpose) -> bytes:
-    """32 bytes: what second factors are sealed under, or whom attempts are counted for is hashed with."""
+    """32 bytes: what second factors are sealed under, whom attempts are counted for is hashed with, or what
+    log-ins at providers and challenges are derived from."""
     return hmac.digest(kek, f"consentry/auth/v1/{purpose}".encode(), "sha256")

@@ -15,15 +15,16 @@ from sqlmodel import Session
 
 from gateway.auth.people.passwords import Passwords, check_new
 from gateway.auth.people.totp import Sealer
-from gateway.auth.store import attempts, people, sessions
+from gateway.auth.store import attempts, grants, passkeys, people, sessions
 from gateway.auth.store.database import Database
+from gateway.auth.store.passkeys import Passkey
 from gateway.auth.store.people import Account, Authority
 from gateway.core.smart.kinds import USER_TYPES
 from gateway.core.values import Ref
 from gateway.errors import BadRequest, NotFound
 
-TABLES = (*people.TABLES, *attempts.TABLES, *sessions.TABLES)
-"""All that a database of people has."""
+TABLES = (*people.TABLES, *attempts.TABLES, *sessions.TABLES, *passkeys.TABLES, *grants.TABLES)
+"""All that a database of people has, and what they granted, which ends with them."""
 
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 _ROLE = re.compile(r"[ -~]{1,255}")
@@ -94,13 +95,15 @@ class People:
         self._sealer = sealer
         self._new_id = new_id
 
-    async def add(self, profile: Profile, password: str, now_s: int) -> Person:
-        """Raises BadRequest for a password that is too weak, or a login name that is taken."""
-        check_new(password, profile.login)
+    async def add(self, profile: Profile, password: str | None, now_s: int) -> Person:
+        """Raises BadRequest for a password that is too weak, or a login name that is taken. Who has none
+        logs in by another way alone."""
+        if password is not None:
+            check_new(password, profile.login)
         account = Account(
             id=self._new_id(),
             login=profile.login,
-            password=await self._passwords.hashed(password),
+            password="" if password is None else await self._passwords.hashed(password),
             name=profile.name,
             user=_text(profile.user),
             role=profile.role,
@@ -137,11 +140,35 @@ class People:
 
         return await self._change(login, change, now_s)
 
+    async def drop_passkeys(self, login: str, now_s: int) -> Person:
+        """For who has lost the device, as a password alone does not let them in."""
+
+        def work(session: Session) -> Person:
+            person = self._changed(session, login, lambda _: None, now_s)
+            passkeys.remove_passkeys_of(session, person.id)
+            return person
+
+        return await self._database.run(work)
+
+    async def passkeys(self, login: str) -> list[Passkey]:
+        return await self._database.run(
+            lambda session: passkeys.passkeys_of(session, known(session, login).id)
+        )
+
     async def set_disabled(self, login: str, disabled: bool, now_s: int) -> Person:
+        """Keeps a person out, and ends all that they granted; or lets them in again, to grant anew.
+        `ending.finish` tells the ledger of the tokens."""
+
         def change(account: Account) -> None:
             account.disabled_s = (account.disabled_s or now_s) if disabled else None
 
-        return await self._change(login, change, now_s)
+        def work(session: Session) -> Person:
+            person = self._changed(session, login, change, now_s)
+            if disabled:
+                grants.end_grants(session, grants.grants_of(session, person.id), now_s)
+            return person
+
+        return await self._database.run(work)
 
     async def person(self, person_id: str) -> Person | None:
         """Who this is; None if nobody, or somebody who is disabled."""
@@ -162,16 +189,15 @@ class People:
         return await self._database.run(work)
 
     async def _change(self, login: str, change: Callable[[Account], None], now_s: int) -> Person:
+        return await self._database.run(lambda session: self._changed(session, login, change, now_s))
+
+    def _changed(self, session: Session, login: str, change: Callable[[Account], None], now_s: int) -> Person:
         """Changes how a person gets in, so whoever is in by the old way is out."""
-
-        def work(session: Session) -> Person:
-            account = known(session, login)
-            change(account)
-            sessions.end_sessions_of(session, account.id, now_s)
-            attempts.forget_devices(session, account.id)
-            return person_of(account)
-
-        return await self._database.run(work)
+        account = known(session, login)
+        change(account)
+        sessions.end_sessions_of(session, account.id, now_s)
+        attempts.forget_devices(session, account.id)
+        return person_of(account)
 
 
 def known(session: Session, login: str) -> Account:

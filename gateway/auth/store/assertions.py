@@ -1,7 +1,7 @@
 """The client assertions that were used: each `jti` of a client passes once (RFC 7523 section 3).
 
 Whether one is new is told by the statement that remembers it, so of two processes that are shown the same
-assertion at once one refuses it. It is forgotten when the assertion would be refused for its age anyway.
+assertion at once one refuses it. It may be forgotten when the assertion would be refused for its age anyway.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ TABLES: tuple[type[SQLModel], ...] = (UsedAssertion,)
 
 def first_use(session: Session, client: str, jti: str, exp_s: int, now_s: int) -> bool:
     """Whether the client shows this `jti` for the first time; from now on it is used, until `exp_s`."""
-    sweep(session, now_s)
     remember = insert(UsedAssertion).values(client=client, jti=jti, exp_s=exp_s).on_conflict_do_nothing()
     return bool(cast("CursorResult[Any]", session.execute(remember)).rowcount)
 

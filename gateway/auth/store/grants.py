@@ -3,7 +3,7 @@
     Grant        one approval: a client, perhaps for a person, with its scopes and context
     Code         presented once at the token endpoint; presented twice, the whole grant ends (RFC 6749 4.1.2)
     Refresh      presented once, and followed by its successor; a used one that comes back ends the grant,
-                 unless it was used a moment ago: the answer may have been lost
+                 unless it was used a moment ago and no successor was: the answer may have been lost
     Access       the ledger entry of a token that was issued, so that ending the grant can name it
 
 A grant ends and never comes back. Times are seconds since the epoch.
@@ -11,7 +11,7 @@ A grant ends and never comes back. Times are seconds since the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -41,8 +41,8 @@ class Grant(SQLModel, table=True):
     context: str
     online: str | None = None
     """The session that an `online_access` grant lasts as long as."""
-    jkt: str | None = None
-    """The thumbprint of the key whose holder alone may refresh (RFC 9449 section 5)."""
+    confirmation: str | None = None
+    """What the one who may refresh holds (RFC 9449 section 5, RFC 8705 section 4), as `Confirmation.text`."""
     created_s: int
     until_s: int
     ended_s: int | None = None
@@ -57,6 +57,8 @@ class Code(SQLModel, table=True):
     redirect_uri: str
     challenge: str
     nonce: str | None = None
+    jkt: str | None = None
+    """The thumbprint of the key whose holder alone may exchange it (RFC 9449 section 10)."""
     auth_time_s: int
     exp_s: int
     used_s: int | None = None
@@ -68,6 +70,8 @@ class Refresh(SQLModel, table=True):
     digest: bytes = Field(primary_key=True)
     grant: str = Field(foreign_key="auth_grant.id", ondelete="CASCADE", index=True)
     client: str
+    before: bytes | None = Field(default=None, index=True)
+    """The one that it follows."""
     exp_s: int
     used_s: int | None = None
 
@@ -106,7 +110,8 @@ def claim_code(session: Session, digest: bytes, client: str, now_s: int) -> Code
 
 
 def claim_refresh(session: Session, digest: bytes, client: str, now_s: int) -> Refresh | Replayed | None:
-    """As `claim_code`; one that was used within the last GRACE_S is given out again."""
+    """As `claim_code`; one that was used within the last GRACE_S is given out again, until a successor of
+    it is used: then its answer had come."""
     mine = (col(Refresh.digest) == digest, col(Refresh.client) == client)
     fresh = (col(Refresh.used_s).is_(None), col(Refresh.exp_s) > now_s)
     claimed = _changed(session, update(Refresh).where(*mine, *fresh).values(used_s=now_s))
@@ -115,7 +120,8 @@ def claim_refresh(session: Session, digest: bytes, client: str, now_s: int) -> R
         return token
     if token.used_s is None or token.exp_s <= now_s:
         return None
-    return token if now_s - token.used_s <= GRACE_S else Replayed(token.grant)
+    lost = now_s - token.used_s <= GRACE_S and not _was_followed(session, digest)
+    return token if lost else Replayed(token.grant)
 
 
 def give_back(session: Session, claimed: Code | Refresh) -> None:
@@ -150,8 +156,25 @@ def end_grant(session: Session, grant: str, now_s: int) -> list[Access]:
     live = (col(Grant.id) == grant, col(Grant.ended_s).is_(None))
     session.execute(update(Grant).where(*live).values(ended_s=now_s))
     session.execute(delete(Refresh).where(col(Refresh.grant) == grant))
-    alive = select(Access).where(Access.grant == grant, Access.exp_s > now_s).order_by(col(Access.entry))
-    return list(session.exec(alive))
+    return live_access(session, grant, now_s)
+
+
+def end_grants(session: Session, found: Iterable[Grant], now_s: int) -> None:
+    """Ends them; `unfinished` has what is still to be recorded."""
+    for grant in found:
+        end_grant(session, grant.id, now_s)
+
+
+def grants_of(session: Session, subject: str) -> list[Grant]:
+    """What a person or service was granted and has not ended."""
+    theirs = (col(Grant.subject) == subject, col(Grant.ended_s).is_(None))
+    return list(session.exec(select(Grant).where(*theirs).order_by(col(Grant.id))))
+
+
+def live_access(session: Session, grant: str, now_s: int) -> list[Access]:
+    """The access tokens of a grant that have not expired."""
+    alive = select(Access).where(Access.grant == grant, Access.exp_s > now_s)
+    return list(session.exec(alive.order_by(col(Access.entry))))
 
 
 def forget_access(session: Session, entries: Sequence[int]) -> None:
@@ -159,10 +182,12 @@ def forget_access(session: Session, entries: Sequence[int]) -> None:
     session.execute(delete(Access).where(col(Access.entry).in_(entries)))
 
 
-def unfinished(session: Session, now_s: int) -> list[str]:
-    """Grants that ended, and have access tokens whose withdrawal is still to be recorded."""
+def unfinished(session: Session, now_s: int, subject: str | None = None) -> list[str]:
+    """Grants that ended, of everybody or of one `subject`, and have access tokens whose withdrawal is still
+    to be recorded."""
     ended = select(Access.grant).join(Grant).where(col(Grant.ended_s).is_not(None), Access.exp_s > now_s)
-    return sorted(set(session.exec(ended)))
+    theirs = ended if subject is None else ended.where(col(Grant.subject) == subject)
+    return sorted(set(session.exec(theirs)))
 
 
 def remove_expired(session: Session, now_s: int) -> None:
@@ -174,6 +199,11 @@ def remove_expired(session: Session, now_s: int) -> None:
 def live_grant(session: Session, grant: str, now_s: int) -> Grant | None:
     found = session.get(Grant, grant)
     return found if found is not None and found.ended_s is None and found.until_s > now_s else None
+
+
+def _was_followed(session: Session, digest: bytes) -> bool:
+    used = select(Refresh.digest).where(col(Refresh.before) == digest, col(Refresh.used_s).is_not(None))
+    return session.exec(used).first() is not None
 
 
 def _changed(session: Session, statement: Any) -> bool:

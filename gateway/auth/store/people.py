@@ -14,8 +14,8 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 
 class Account(SQLModel, table=True):
-    """`password` is a PHC string; `user` and `organization` are `Type/id`; `totp_step` is the last time step
-    whose code was used."""
+    """`password` is a PHC string, or empty for who has none; `user` and `organization` are `Type/id`;
+    `totp_step` is the last time step whose code was used."""
 
     __tablename__ = "auth_account"
 
@@ -33,7 +33,8 @@ class Account(SQLModel, table=True):
 
 
 class Authority(SQLModel, table=True):
-    """`until_s` is its last second; `recorded_by` is `operator` or a person's id."""
+    """`until_s` is its last second; `recorded_by` is `operator` or a person's id. `entry` and `hash` are the
+    place of its entry in the ledger, `end_entry` the index of that of its end."""
 
     __tablename__ = "auth_authority"
 
@@ -43,8 +44,11 @@ class Authority(SQLModel, table=True):
     relationship: str
     until_s: int
     recorded_by: str
+    entry: int
+    hash: str
     created_s: int
     ended_s: int | None = None
+    end_entry: int | None = None
 
 
 TABLES: tuple[type[SQLModel], ...] = (Account, Authority)

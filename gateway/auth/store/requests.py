@@ -20,7 +20,9 @@ LONGEST_S: Final = 60 * 60
 
 class PendingRequest(SQLModel, table=True):
     """`scope` is as asked; `base` is the FHIR base; `auth_after_s` is from when a log-in must be to count;
-    `launch` is the digest of the launch value that came with it; `session` names the log-in session."""
+    `jkt` is the thumbprint of the key that the code is to be bound to; `launch` is the digest of the launch
+    value that came with it; `session` names the log-in session; `encounter` is the chosen one of the patient,
+    and empty if it was to be none."""
 
     __tablename__ = "auth_request"
 
@@ -32,10 +34,12 @@ class PendingRequest(SQLModel, table=True):
     base: str
     challenge: str
     nonce: str | None = None
+    jkt: str | None = None
     auth_after_s: int = 0
     launch: bytes | None = None
     session: str | None = None
     patient: str | None = None
+    encounter: str | None = None
     created_s: int
     exp_s: int = Field(index=True)
     used_s: int | None = None
@@ -64,7 +68,7 @@ def open_request(session: Session, digest: bytes, login: str, now_s: int) -> Pen
     if found.session != login:
         if found.session is not None and sessions.is_online(session, found.session, now_s):
             return None
-        found.session, found.patient = login, None
+        found.session, found.patient, found.encounter = login, None, None
     found.exp_s = max(found.exp_s, min(now_s + WAITS_S, found.created_s + LONGEST_S))
     return found
 
@@ -72,7 +76,14 @@ def open_request(session: Session, digest: bytes, login: str, now_s: int) -> Pen
 def choose_patient(session: Session, digest: bytes, login: str, patient: str | None, now_s: int) -> bool:
     """Whether the request, which is of the session `login`, is about that patient now, or nobody yet."""
     mine = _undecided(digest, login, now_s)
-    return _changed(session, update(PendingRequest).where(*mine).values(patient=patient))
+    return _changed(session, update(PendingRequest).where(*mine).values(patient=patient, encounter=None))
+
+
+def choose_encounter(session: Session, digest: bytes, login: str, encounter: str | None, now_s: int) -> bool:
+    """Whether the request, which is of the session `login`, is about that encounter now; about none (""), or
+    not decided yet."""
+    mine = _undecided(digest, login, now_s)
+    return _changed(session, update(PendingRequest).where(*mine).values(encounter=encounter))
 
 
 def claim_request(session: Session, digest: bytes, login: str, now_s: int) -> bool:

@@ -20,11 +20,16 @@ SEEN_EVERY_S: Final = 60
 
 PASSWORD: Final = "pwd"  # noqa: S105 - a method of RFC 8176
 CODE: Final = "otp"
+PROVIDER: Final = "provider"
+PROVIDER_TWO: Final = "provider-mfa"
+PASSKEY: Final = "passkey"
+TWO: Final = frozenset({CODE, PROVIDER_TWO, PASSKEY})
+"""What only ends a log-in by two factors."""
 
 
 class BrowserSession(SQLModel, table=True):
-    """`id` names it to others, who do not learn the secret; `factor` is the last one, `pwd` or `otp`;
-    `created_s` is the time of the log-in."""
+    """`id` names it to others, who do not learn the secret; `factor` is the last one, of those above;
+    `created_s` is the time of the log-in, which may have been before, at a provider."""
 
     __tablename__ = "auth_session"
 
@@ -44,7 +49,7 @@ TABLES: tuple[type[SQLModel], ...] = (BrowserSession,)
 
 def begin_session(session: Session, made: BrowserSession) -> None:
     """Adds it, and removes those whose time is over."""
-    session.execute(delete(BrowserSession).where(col(BrowserSession.exp_s) <= made.created_s))
+    session.execute(delete(BrowserSession).where(col(BrowserSession.exp_s) <= made.seen_s))
     session.add(made)
 
 
@@ -64,8 +69,13 @@ def end_session(session: Session, digest: bytes, now_s: int) -> None:
         found.ended_s = now_s
 
 
-def end_sessions_of(session: Session, person: str, now_s: int) -> None:
-    theirs = (col(BrowserSession.person) == person, col(BrowserSession.ended_s).is_(None))
+def end_sessions_of(session: Session, person: str, now_s: int, but: str = "") -> None:
+    """All of them, but the one that is named so."""
+    theirs = (
+        col(BrowserSession.person) == person,
+        col(BrowserSession.ended_s).is_(None),
+        col(BrowserSession.id) != but,
+    )
     session.execute(update(BrowserSession).where(*theirs).values(ended_s=now_s))
 
 

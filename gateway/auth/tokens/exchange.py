@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlmodel import Session
 
-from gateway.auth.approval.patients import may_keep
+from gateway.auth.people.authorities import Basis, basis
 from gateway.auth.ports import Ports
 from gateway.auth.store import grants, sessions
 from gateway.auth.store.database import digest_of
@@ -29,7 +29,7 @@ from gateway.core.smart.client import Client
 from gateway.core.smart.grant import Granted, narrow_refresh
 from gateway.core.smart.parameters import need
 from gateway.core.smart.pkce import check_verifier
-from gateway.core.values import ConsentRef, Ref
+from gateway.core.values import Confirmation, ConsentRef, Ref
 from gateway.errors import ConsentryError, OAuthError
 
 ACCESS_S: Final = 3600  # SMART App Launch 2.2: no longer than an hour
@@ -43,14 +43,16 @@ Answer = dict[str, object]
 class Held:
     """What was presented, now claimed, the grant that it is of, and what of it the token is for.
 
-    `refreshable` is the grant, however little of it was asked for now; `key` is that of whoever presented it;
+    `basis` is in what right it goes on. `refreshable` is the grant, however little of it was asked for now;
+    `bound` is what whoever presented it holds, and its tokens are bound to;
     `fresh` is whether what was presented was new: then it can be given back.
     """
 
     presented: Code | Refresh
     grant: Grant
     granted: Granted
-    key: str | None
+    basis: Basis
+    bound: Confirmation | None
     refreshable: bool
     fresh: bool
 
@@ -66,7 +68,9 @@ class Fallen:
 Claim = Callable[[Session], Held | Fallen]
 
 
-async def exchange_code(ports: Ports, client: Client, form: Mapping[str, str], key: str | None) -> Answer:
+async def exchange_code(
+    ports: Ports, client: Client, form: Mapping[str, str], bound: Confirmation | None
+) -> Answer:
     """The tokens of a code (RFC 6749 section 4.1.3, RFC 7636). Raises OAuthError, LedgerUnavailable."""
     digest, redirect_uri = digest_of(need(form, "code")), need(form, "redirect_uri")
     now_s = ports.now_ms() // 1000
@@ -80,12 +84,14 @@ async def exchange_code(ports: Ports, client: Client, form: Mapping[str, str], k
         if code.redirect_uri != redirect_uri:
             raise OAuthError("invalid_grant", "The redirect_uri is not the one that the code was sent to.")
         check_verifier(form.get("code_verifier"), code.challenge)
-        return _held(ports, session, code, client, key, None, now_s)
+        return _held(ports, session, code, client, bound, None, now_s)
 
     return await _exchange(ports, client, form, claim, now_s)
 
 
-async def exchange_refresh(ports: Ports, client: Client, form: Mapping[str, str], key: str | None) -> Answer:
+async def exchange_refresh(
+    ports: Ports, client: Client, form: Mapping[str, str], bound: Confirmation | None
+) -> Answer:
     """The next tokens of a grant (RFC 6749 section 6). Raises OAuthError, LedgerUnavailable."""
     digest = digest_of(need(form, "refresh_token"))
     now_s = ports.now_ms() // 1000
@@ -98,7 +104,7 @@ async def exchange_refresh(ports: Ports, client: Client, form: Mapping[str, str]
             return _replayed(session, token)
         if token is None:
             raise _refusal()
-        return _held(ports, session, token, client, key, form.get("scope"), now_s, fresh=fresh)
+        return _held(ports, session, token, client, bound, form.get("scope"), now_s, fresh=fresh)
 
     return await _exchange(ports, client, form, claim, now_s)
 
@@ -111,7 +117,7 @@ def _held(
     session: Session,
     presented: Code | Refresh,
     client: Client,
-    key: str | None,
+    bound: Confirmation | None,
     asked: str | None,
     now_s: int,
     *,
@@ -122,7 +128,8 @@ def _held(
         raise _refusal()
     if _is_disabled(session, grant.subject):
         return Fallen(grant.id, "user-disabled")
-    if not may_keep(session, grant, now_s):
+    right = basis(session, grant, now_s)
+    if right is None:
         return Fallen(grant.id, "authority-ended")
     if grant.online is not None and not sessions.is_online(session, grant.online, now_s):
         return Fallen(grant.id, "logged-out")
@@ -131,19 +138,23 @@ def _held(
         raise OAuthError("invalid_grant", "The FHIR base that the grant is for is not served any more.")
     whole = narrow_refresh(None, grant.scope, client, base.served)
     granted = whole if asked is None else narrow_refresh(asked, grant.scope, client, base.served)
-    _bind(grant, presented, client, key)
-    return Held(presented, grant, granted, key, whole.refreshable, fresh)
+    _bind(grant, presented, client, bound)
+    return Held(presented, grant, granted, right, bound, whole.refreshable, fresh)
 
 
-def _bind(grant: Grant, presented: Code | Refresh, client: Client, key: str | None) -> None:
-    """What refreshes a public client's tokens is bound to its key: nothing else tells who presents it. Other
-    clients prove who they are, and may change their keys (RFC 9449 section 5)."""
-    if isinstance(presented, Refresh) and grant.jkt not in (None, key):
+def _bind(grant: Grant, presented: Code | Refresh, client: Client, bound: Confirmation | None) -> None:
+    """What refreshes a public client's tokens is bound to its key or certificate: nothing else tells who
+    presents it. Other clients prove who they are, and may change theirs (RFC 9449 section 5, RFC 8705 section
+    4). A code is bound if the app said so when it asked for it."""
+    shown = None if bound is None else bound.text
+    if isinstance(presented, Refresh) and grant.confirmation not in (None, shown):
         raise OAuthError(
-            "invalid_grant", "The refresh token is bound to a key that the request does not prove."
+            "invalid_grant", "The refresh token is bound to a key or certificate that the request lacks."
         )
+    if isinstance(presented, Code) and presented.jkt is not None and bound != ("jkt", presented.jkt):
+        raise OAuthError("invalid_grant", "The code is bound to a key that the request does not prove.")
     if client.kind == "public":
-        grant.jkt = key
+        grant.confirmation = shown
 
 
 def _is_disabled(session: Session, subject: str) -> bool:
@@ -221,14 +232,15 @@ def _terms(held: Held, consents: tuple[ConsentRef, ...] | None, now_s: int) -> T
         subject=grant.subject,
         scopes=tuple(held.granted.text.split(" ")),
         purposes=tuple(grant.purposes.split()),
-        lifetime_s=min(ACCESS_S, grant.until_s - now_s),
+        lifetime_s=min(ACCESS_S, held.basis.until_s - now_s),
         patient=grant.patient,
         encounter=None if encounter is None else str(encounter),
         user=Ref(kind, ident) if grant.user else None,
         role=grant.role,
         organization=grant.organization,
         consents=consents,
-        key=held.key,
+        authority=held.basis.authority,
+        confirmation=held.bound,
         further=context,
     )
 
@@ -246,7 +258,10 @@ async def _note(ports: Ports, held: Held, issued: Issued, now_s: int) -> str | N
     successor = None
     if secret is not None:
         until_s = min(now_s + REFRESH_S, grant.until_s)
-        successor = Refresh(digest=digest_of(secret), grant=grant.id, client=grant.client, exp_s=until_s)
+        before = held.presented.digest if isinstance(held.presented, Refresh) else None
+        successor = Refresh(
+            digest=digest_of(secret), grant=grant.id, client=grant.client, before=before, exp_s=until_s
+        )
     if not await ports.database.run(lambda session: grants.note_access(session, access, successor, now_s)):
         raise _refusal()
     return secret

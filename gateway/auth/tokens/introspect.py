@@ -18,18 +18,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.auth import cors
-from gateway.auth.clients.client_auth import authenticate
+from gateway.auth.clients.client_auth import Credentials, authenticate
 from gateway.auth.clients.registry import Clients
-from gateway.auth.http import authorization_of, proof_of, read_form, reply
+from gateway.auth.http import authorization_of, certificate_of, proof_of, read_form, reply
 from gateway.auth.ports import Ports
 from gateway.auth.tokens import shown
 from gateway.auth.tokens.issuing import token_type
 from gateway.auth.tokens.token import TOKEN
 from gateway.core.smart.dpop import Asked
 from gateway.core.smart.parameters import need
-from gateway.errors import OAuthCode, OAuthError, Unauthenticated
+from gateway.errors import OAuthError, Unauthenticated
 from gateway.tokens.bearer import presented
-from gateway.tokens.proof import check_holder
+from gateway.tokens.proof import Evidence, check_holder
 
 INTROSPECT: Final = "/auth/introspect"
 INACTIVE: Final[Mapping[str, object]] = {"active": False}
@@ -65,7 +65,8 @@ def introspect_routes(ports: Ports, clients: Clients) -> list[Route]:
             caller = await _by_token(ports, request, authorization, now_s)
         else:
             addresses = {ports.issuer + TOKEN, ports.issuer + INTROSPECT}
-            client = await authenticate(ports, clients, form, authorization, now_s, addresses)
+            sent = Credentials(form, authorization, certificate_of(request, now_s))
+            client = await authenticate(ports, clients, sent, now_s, addresses)
             if client.kind == "public":
                 raise OAuthError("invalid_client", "A public client shows an access token instead.", 401)
             caller = _Caller(client.id, wide=False)
@@ -75,19 +76,13 @@ def introspect_routes(ports: Ports, clients: Clients) -> list[Route]:
 
 
 async def _by_token(ports: Ports, request: Request, authorization: list[bytes], now_s: int) -> _Caller:
-    try:
-        sent = presented(authorization)
-    except Unauthenticated as error:
-        raise OAuthError("invalid_token", "The Authorization header is not one access token.", 401) from error
+    sent = presented(authorization)
     access = await shown.access_token(ports, sent.text, now_s)
     if access is None:
-        raise OAuthError("invalid_token", "The access token in the Authorization header is not valid.", 401)
+        raise Unauthenticated("The access token in the Authorization header is not valid.")
     asked = Asked(request.method, ports.issuer + INTROSPECT, access.token.digest)
-    try:
-        check_holder(access.token, sent, proof_of(request), asked, now_s, ports.used_proofs)
-    except Unauthenticated as error:
-        code: OAuthCode = "invalid_token" if error.oauth_error == "invalid_token" else "invalid_dpop_proof"
-        raise OAuthError(code, error.text, 401) from error
+    evidence = Evidence(proof_of(request), certificate_of(request, now_s))
+    check_holder(access.token, sent, evidence, asked, now_s, ports.used_proofs)
     return _Caller(access.token.client, any(scope.level == "system" for scope in access.token.scopes))
 
 

@@ -20,7 +20,7 @@ from gateway.core.smart.claims import WITHOUT_EFFECT, read_claims
 from gateway.core.smart.dpop import SCHEME
 from gateway.core.smart.issuers import DAY_S, IssuerRule
 from gateway.core.smart.scopes import parse_scopes
-from gateway.core.values import ConsentRef, Ref, Token
+from gateway.core.values import Confirmation, ConsentRef, Glass, Ref, Token
 from gateway.errors import BadRequest, Unauthenticated
 from gateway.ledger.reading import Receipt
 from gateway.tokens.compact import MAX_BYTES
@@ -28,6 +28,9 @@ from gateway.tokens.mint import Minter
 
 FURTHER: Final = frozenset(row.name for row in WITHOUT_EFFECT)
 """What a token may say beside its terms: names that give no right."""
+
+FACTS: Final = {"jkt": "jkt", "x5t#S256": "x5t"}
+"""What entries call the ways in which a token is bound."""
 
 # The header, `iss`, `iat`, `exp`, `jti`, `token_entry` and the signature, in base64url and rounded up.
 _REST_BYTES: Final = 1024
@@ -55,9 +58,10 @@ class Terms:
     """What a token is to say. Raises ValueError for a lifetime that no token has, or a `further` claim that
     is not one of `FURTHER`.
 
-    `consents` None binds it by look-up; `()` to the patient's own right alone. `about` is the patient whose
-    entry it is, where that is not the `patient` in context. `key` is the thumbprint of the key whose holder
-    alone may use it (RFC 9449 section 6.1).
+    `consents` None binds it by look-up; `()` to the patient's own right alone. `authority` is
+    the entry of the authority under which a person acts for the patient. `about` is the patient whose
+    entry it is, where that is not the `patient` in context. `confirmation` is what its sender alone holds,
+    `glass` what a token for break-glass rests on.
     """
 
     audience: str
@@ -68,12 +72,15 @@ class Terms:
     lifetime_s: int
     patient: str | None = None
     encounter: str | None = None
+    case: Ref | None = None
     user: Ref | None = None
     role: str | None = None
     organization: str | None = None
     consents: tuple[ConsentRef, ...] | None = None
+    authority: tuple[int, str] | None = None
     about: str | None = None
-    key: str | None = None
+    confirmation: Confirmation | None = None
+    glass: Glass | None = None
     further: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -85,15 +92,18 @@ class Terms:
     @property
     def claims(self) -> dict[str, object]:
         """The claims by name, without those of the issuer's signature."""
-        named = {
+        bound = self.confirmation
+        named: dict[str, object] = {
             "patient": self.patient,
             "encounter": self.encounter,
+            "case": None if self.case is None else str(self.case),
             "fhirUser": None if self.user is None else f"{self.audience}/{self.user}",
             "role": self.role,
             "organization": self.organization,
             "purpose_of_use": [*self.purposes] or None,
             "consent": None if self.consents is None else [ref_json(ref) for ref in self.consents],
-            "cnf": None if self.key is None else {"jkt": self.key},
+            "cnf": None if bound is None else {bound.method: bound.thumbprint},
+            "break_glass": None if self.glass is None else [*self.glass],
         }
         return {
             **self.further,
@@ -121,7 +131,8 @@ class Issued:
 
 
 def token_type(token: Token) -> str:
-    return "Bearer" if token.key is None else SCHEME
+    """A token that is bound to a certificate is a bearer token on its connections (RFC 8705 section 3)."""
+    return SCHEME if token.confirmation is not None and token.confirmation.method == "jkt" else "Bearer"
 
 
 async def issue(ports: Issuing, terms: Terms) -> Issued:
@@ -172,6 +183,12 @@ def _entry(ports: Issuing, terms: Terms, token: Token) -> Draft:
     }
     if patient is not None:
         facts["pat"] = f"Patient/{patient}"
-    if token.key is not None:
-        facts["jkt"] = token.key
+    if terms.glass is not None:
+        facts["bg"] = [terms.glass.entry, terms.glass.hash]
+    if token.case is not None:
+        facts["cas"] = str(token.case)
+    if terms.authority is not None:
+        facts["aut"] = [*terms.authority]
+    if token.confirmation is not None:
+        facts[FACTS[token.confirmation.method]] = token.confirmation.thumbprint
     return Draft("token.issue", patient, facts)

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.auth import cors
-from gateway.auth.clients.client_auth import authenticate
+from gateway.auth.clients.client_auth import Credentials, authenticate
 from gateway.auth.clients.registry import Clients
-from gateway.auth.http import NO_STORE, authorization_of, read_form
+from gateway.auth.http import NO_STORE, authorization_of, certificate_of, read_form
 from gateway.auth.ports import Ports
 from gateway.auth.store import grants
 from gateway.auth.store.database import digest_of
@@ -37,7 +37,8 @@ def revoke_routes(ports: Ports, clients: Clients, origins: cors.Origins) -> list
     async def revoke(request: Request) -> Response:
         form = await read_form(request)
         now_s, addresses = ports.now_ms() // 1000, {ports.issuer + TOKEN, ports.issuer + REVOKE}
-        client = await authenticate(ports, clients, form, authorization_of(request), now_s, addresses)
+        shown = Credentials(form, authorization_of(request), certificate_of(request, now_s))
+        client = await authenticate(ports, clients, shown, now_s, addresses)
         await _revoke(ports, client, need(form, "token"), now_s)
         return Response(status_code=200, headers=NO_STORE)
 

@@ -16,8 +16,8 @@ from gateway.auth.store import grants, sessions
 from gateway.auth.store.database import digest_of
 from gateway.auth.store.grants import Grant, Refresh
 from gateway.core.consent.rule import State
-from gateway.core.decide import ConsentView
 from gateway.core.smart import kinds
+from gateway.core.standing import ConsentView
 from gateway.core.values import ConsentRef, Token
 from gateway.errors import Unauthenticated
 from gateway.tokens.compact import split

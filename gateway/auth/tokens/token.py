@@ -7,7 +7,8 @@
 What is presented is claimed first, by one statement; then recorded, then signed, then noted here so that
 its end can name it. If that fails on our side what was claimed is given back. One that comes back after it
 was turned into tokens ends the grant and all of them. A request with a DPoP proof gets tokens that are bound
-to its key (RFC 9449 section 5).
+to its key (RFC 9449 section 5), and a client that is registered for it tokens that are bound to its TLS
+certificate (RFC 8705 section 3).
 """
 
 from __future__ import annotations
@@ -21,19 +22,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.auth import cors
-from gateway.auth.clients.client_auth import authenticate
+from gateway.auth.clients.client_auth import Credentials, authenticate
 from gateway.auth.clients.registry import Clients
-from gateway.auth.http import authorization_of, read_form, reply
+from gateway.auth.http import authorization_of, certificate_of, read_form, reply
 from gateway.auth.ports import Base, Ports
 from gateway.auth.store import grants
 from gateway.auth.store.database import digest_of
 from gateway.auth.tokens.exchange import OVER, exchange_code, exchange_refresh
 from gateway.auth.tokens.issuing import Terms, issue
-from gateway.auth.tokens.proof import key_of
+from gateway.auth.tokens.proof import confirmation_of
 from gateway.core.consent.purposes import BREAK_GLASS, PURPOSES
 from gateway.core.smart.client import Client
 from gateway.core.smart.grant import narrow_service_request
 from gateway.core.smart.parameters import need
+from gateway.core.values import Confirmation
 from gateway.errors import OAuthError
 
 TOKEN: Final = "/auth/token"  # noqa: S105 - a path
@@ -43,8 +45,8 @@ CREDENTIALS: Final = frozenset({"client_id", "client_secret", "client_assertion"
 
 Answer = dict[str, object]
 """The members of a token response (RFC 6749 section 5.1)."""
-Grant = Callable[[Ports, Client, Mapping[str, str], str | None], Awaitable[Answer]]
-"""Given the thumbprint of the key that the request proves to hold, to which its tokens are bound."""
+Grant = Callable[[Ports, Client, Mapping[str, str], Confirmation | None], Awaitable[Answer]]
+"""Given what the request shows its sender to hold, to which its tokens are bound."""
 
 
 def token_routes(ports: Ports, clients: Clients, origins: cors.Origins) -> list[Route]:
@@ -58,11 +60,12 @@ def token_routes(ports: Ports, clients: Clients, origins: cors.Origins) -> list[
         now_s, addresses = ports.now_ms() // 1000, {ports.issuer + TOKEN}
         authorization = authorization_of(request)
         named = form if authorization else await _named(ports, form)
-        client = await authenticate(ports, clients, named, authorization, now_s, addresses)
+        shown = Credentials(named, authorization, certificate_of(request, now_s))
+        client = await authenticate(ports, clients, shown, now_s, addresses)
         if form["grant_type"] not in client.grant_types:
             raise OAuthError("unauthorized_client", "The client is not registered for this grant_type.")
-        key = key_of(ports, request, TOKEN, now_s)
-        return reply(await grant(ports, client, form, key))
+        bound = confirmation_of(ports, client, request, TOKEN, now_s)
+        return reply(await grant(ports, client, form, bound))
 
     return [cors.route(TOKEN, {"POST": token}, origins)]
 
@@ -84,7 +87,9 @@ async def _named(ports: Ports, form: Mapping[str, str]) -> Mapping[str, str]:
     return {**form, "client_id": client}
 
 
-async def _service(ports: Ports, client: Client, form: Mapping[str, str], key: str | None) -> Answer:
+async def _service(
+    ports: Ports, client: Client, form: Mapping[str, str], bound: Confirmation | None
+) -> Answer:
     """A token of a service (SMART App Launch 2.2, "Backend Services"): no person, and no refresh token."""
     base = _base(ports, form)
     granted = narrow_service_request(need(form, "scope"), client, base.served)
@@ -95,7 +100,7 @@ async def _service(ports: Ports, client: Client, form: Mapping[str, str], key: s
         scopes=tuple(granted.text.split(" ")),
         purposes=_purposes(form),
         lifetime_s=SERVICE_S,
-        key=key,
+        confirmation=bound,
     )
     issued = await issue(ports, terms)
     return {

@@ -1,30 +1,34 @@
 """Whether a patient's consents let this asker have this record.
 
+    what law or a legal hold forbids is refused, whatever consents say
     for every patient that the record names, and every purpose that is asked:
         a deny that applies refuses, whoever is permitted otherwise
         else a permit that applies, of a consent that the token is bound to, permits
+        else the implicit policy does, if no consent governs the request
         else nothing does: refused
 
 Order plays no part: not of consents, exceptions or dates. A consent gives way to another only if that
 one names it in `supersedes`; a stopped consent denies what it permitted until one does. Patients' own
-denies do not bind themselves. With nothing permitted the answer is no, so a permit that names its records
-closes off all others without saying so.
+denies do not bind themselves. Where the glass was broken, only denies that name it count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.core.consent.applied import Case, always_denies, descend, frontier, may_apply, missed
+from gateway.core.consent.applied import Case, always_denies, descend, frontier, may_apply
 from gateway.core.consent.bound import BoundNode, BoundTree, Frame, Part, bind_consents
-from gateway.core.consent.hierarchy import Hierarchy
-from gateway.core.consent.labels import LABELS, LabelOrder, LabelRule
-from gateway.core.consent.purposes import BREAK_GLASS, PURPOSES
-from gateway.core.consent.rule import Consent
+from gateway.core.consent.labels import LabelRule
+from gateway.core.consent.purposes import BREAK_GLASS
+from gateway.core.consent.rule import RELATED, Consent
+from gateway.core.consent.rules import NORMAL, OPT_IN, Implicit, Rules
+from gateway.core.consent.short import looks_inside, missed_by, nodes_of, short_of
+from gateway.core.consent.statute import forbids
 from gateway.core.consent.verdict import (
     Asker,
     Because,
+    Ground,
     Miss,
     Permitted,
     Reason,
@@ -33,7 +37,7 @@ from gateway.core.consent.verdict import (
     Verdict,
     nearest,
 )
-from gateway.core.values import Label
+from gateway.core.values import Label, Ref
 
 __all__ = [
     "Asker",
@@ -44,13 +48,17 @@ __all__ = [
     "Reason",
     "Refused",
     "ResourceFacts",
+    "Rules",
     "Verdict",
     "bind",
 ]
 
 _KEPT = 4096  # patients and verdicts remembered; a bulk export forgets and starts again
+_READING = "rs"
+_STRICTEST = tuple(Ground)  # of several patients' grounds the last one counts
 
 _Key = tuple[frozenset[str], str, frozenset[Label], str]
+_Deciding = list[tuple[BoundNode, BoundTree]]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,18 +74,14 @@ def bind(
     asker: Asker,
     now_s: int,
     bound: frozenset[str] | None,
-    *,
-    labels: LabelOrder = LABELS,
-    purposes: Hierarchy = PURPOSES,
-    contained: bool = False,
+    rules: Rules = OPT_IN,
 ) -> Bound:
     """The consents as they stand for one request, each patient's read when first needed.
 
     `consents_of(patient)` gives them in any order. `bound` are the ids that the token rests on: only
-    those permit, all deny; None means any. With `contained` an exception counts only where the node
-    above it applies; without, it stands for itself (as the IHE PCF examples need).
+    those permit, all deny; None means any, and that the implicit policy counts.
     """
-    return Bound(consents_of, asker, now_s, bound, labels, purposes, contained)
+    return Bound(consents_of, asker, now_s, bound, rules)
 
 
 class Bound:
@@ -93,17 +97,17 @@ class Bound:
         asker: Asker,
         now_s: int,
         bound: frozenset[str] | None,
-        labels: LabelOrder,
-        purposes: Hierarchy,
-        contained: bool,
+        rules: Rules,
     ) -> None:
         self._consents_of = consents_of
         self._asker = asker
         self._now_s = now_s
         self._bound = bound
-        self._labels = labels
-        self._purposes = purposes
-        self._contained = contained
+        self._rules = rules
+        # Break-glass is a way of asking and no purpose among others: with it, it is the only one.
+        self._glass = BREAK_GLASS in asker.purposes
+        self._myself = None if self._glass else asker.self_patient
+        self._purposes = (BREAK_GLASS,) if self._glass else tuple(dict.fromkeys(asker.purposes)) or (None,)
         self.whole = True
         self._parts: dict[str, tuple[Part, ...]] = {}
         self._verdicts: dict[_Key, Verdict] = {}
@@ -116,17 +120,18 @@ class Bound:
 
     def may_permit(self, patient: str, kind: str, operation: str) -> bool:
         """Whether any record of the type could be permitted. Depends on no record."""
-        if BREAK_GLASS in self._asker.purposes:
-            return False
-        if patient == self._asker.self_patient:
+        if self._glass:
+            return self._breaks(patient)
+        if patient == self._myself:
             return True
         if self.barred(patient, kind, operation):
             return False
         return all(
-            any(
+            self._may_imply(part, operation)
+            or any(
                 not node.denies and may_apply(node, kind, operation)
                 for tree in part.trees
-                if tree.usable
+                if tree.unusable is None
                 for node in descend(tree.root)
             )
             for part in self._of(patient)
@@ -140,32 +145,57 @@ class Bound:
             node.because
             for part in self._of(patient)
             for tree in part.trees
-            for node in always_denies(tree.root, kind, operation, self._contained, within)
+            for node in always_denies(tree.root, kind, operation, self._rules.contained, within)
         )
 
     def why_not(self, patient: str, kind: str, operation: str) -> Refused:
         """What kept `may_permit` from a yes: the denies that bar the type, or the nearest grants."""
-        if BREAK_GLASS in self._asker.purposes:
+        if self._glass:
             return Refused(Reason.BREAK_GLASS)
         barring = self.barred(patient, kind, operation)
         if barring:
             return Refused(Reason.DENIED, _unique(barring))
-        return nearest([miss for part in self._of(patient) for miss in _short_of(part, kind, operation)])
+        return nearest([miss for part in self._of(patient) for miss in short_of(part, kind, operation)])
 
     def label_sensitive(self, patient: str) -> bool:
-        """Whether labels or content of a record can make a difference."""
-        if patient == self._asker.self_patient:
+        """Whether labels or content of a record can make a difference, but for what law forbids."""
+        if patient == self._myself:
             return False
-        return any(_looks_inside(node) for tree in self._trees(patient) for node in descend(tree.root))
+        return any(
+            part.open or any(looks_inside(node) for node in nodes_of(part)) for part in self._of(patient)
+        )
+
+    def weighs_labels(self, patient: str) -> bool:
+        """Whether labels of a record can make a difference, but for what law forbids."""
+        if patient == self._myself:
+            return False
+        return any(
+            part.open or any(node.missed is None and node.labels is not None for node in nodes_of(part))
+            for part in self._of(patient)
+        )
+
+    def named(self, patient: str) -> frozenset[Ref]:
+        """The records whose own references matter: those that rules for the patient name as related."""
+        return frozenset(
+            data.ref
+            for tree in self._trees(patient)
+            for node in descend(tree.root)
+            if node.inside is not None
+            for data in node.inside.data
+            if data.meaning == RELATED
+        )
 
     def coverage(self, patient: str) -> tuple[Covered, ...]:
         """The consents in force that concern the asker, by id: a change of it can change a verdict."""
-        return tuple(sorted({Covered(tree.id, tree.entry) for tree in self._trees(patient)}))
+        found = {Covered(tree.id, tree.entry) for tree in self._trees(patient)}
+        for part in self._of(patient):
+            found |= {Covered(miss.because.consent_id, miss.because.entry) for miss in part.shut}
+        return tuple(sorted(found))
 
     # --- One verdict -------------------------------------------------------------------------------
 
     def _judge(self, facts: ResourceFacts, operation: str, key: _Key) -> Verdict:
-        case = Case(facts, operation, self._labels)
+        case = Case(facts, operation, self._rules.labels)
         verdict = self._decide(case, facts.patients)
         if not case.looked_inside:
             if len(self._verdicts) >= _KEPT:
@@ -174,43 +204,72 @@ class Bound:
         return verdict
 
     def _decide(self, case: Case, patients: frozenset[str]) -> Verdict:
-        if BREAK_GLASS in self._asker.purposes:
-            return Refused(Reason.BREAK_GLASS)
+        if forbids(case.labels, self._asker, self._rules.holds, self._rules.purposes):
+            return Refused(Reason.LAW)
         if not patients:
-            return Refused(Reason.NO_PATIENT)
-        because: list[Because] = []
+            return Refused(Reason.BREAK_GLASS if self._glass else Reason.NO_PATIENT)
+        decide_for = self._break_for if self._glass else self._decide_for
+        found: list[Permitted] = []
         for patient in sorted(patients):
-            if patient == self._asker.self_patient:
+            if patient == self._myself:
                 continue
-            verdict = self._decide_for(patient, case)
+            verdict = decide_for(patient, case)
             if isinstance(verdict, Refused):
                 return verdict
-            because += verdict.because
-        return Permitted(tuple(because))
+            found.append(verdict)
+        return found[0] if len(found) == 1 else _together(found)
 
     def _decide_for(self, patient: str, case: Case) -> Verdict:
         parts = self._of(patient)
-        deciding = [
-            [
-                (node, tree.usable)
-                for tree in part.trees
-                for node in frontier(tree.root, case, self._contained)
-            ]
-            for part in parts
-        ]
+        deciding = [self._deciding(part, case) for part in parts]
         denies = [node for nodes in deciding for node, _ in nodes if node.denies]
         if denies:
             stopped = all(node.stopped for node in denies)
             reason = Reason.REVOKED if stopped else Reason.DENIED
             return Refused(reason, _unique([node.because for node in denies]))
         because: list[Because] = []
+        ground = Ground.CONSENT
         for part, nodes in zip(parts, deciding, strict=True):
-            permits = [node.because for node, usable in nodes if usable]
-            if not permits:
-                unbound = [Miss(Reason.UNBOUND, node.because) for node, _ in nodes]
-                return nearest([*part.misses, *_misses(part.trees, case), *unbound])
+            permits = [node.because for node, tree in nodes if tree.unusable is None]
+            if not permits and not self._implies(part, case):
+                unusable = [Miss(tree.unusable, node.because) for node, tree in nodes if tree.unusable]
+                return nearest([*part.misses, *part.shut, *missed_by(part.trees, case), *unusable])
             because += permits
-        return Permitted(_unique(because))
+            ground = ground if permits else Ground.IMPLICIT
+        return Permitted(_unique(because), ground)
+
+    def _deciding(self, part: Part, case: Case) -> _Deciding:
+        contained = self._rules.contained
+        return [(node, tree) for tree in part.trees for node in frontier(tree.root, case, contained)]
+
+    # --- The implicit policy -----------------------------------------------------------------------
+
+    def _implies(self, part: Part, case: Case) -> bool:
+        return self._may_imply(part, case.operation) and NORMAL.permits(case.marks)
+
+    def _may_imply(self, part: Part, operation: str) -> bool:
+        return part.open and operation in _READING and not any(tree.governs(operation) for tree in part.trees)
+
+    # --- Break-glass -------------------------------------------------------------------------------
+
+    def _breaks(self, patient: str) -> bool:
+        glass = self._asker.break_glass
+        return glass is not None and glass.opens(patient, self._now_s)
+
+    def _break_for(self, patient: str, case: Case) -> Verdict:
+        if not self._breaks(patient):
+            return Refused(Reason.BREAK_GLASS)
+        nodes = [deciding for part in self._of(patient) for deciding in self._deciding(part, case)]
+        denies = [node.because for node, _ in nodes if node.denies and node.glass]
+        if denies:
+            return Refused(Reason.DENIED, _unique(denies))
+        permits = [
+            node.because for node, tree in nodes if not node.denies and node.glass and tree.unusable is None
+        ]
+        if not permits and self._rules.implicit is Implicit.DENY:
+            return Refused(Reason.BREAK_GLASS)
+        overridden = [node.because for node, _ in nodes if node.denies]
+        return Permitted(_unique(permits), Ground.BREAK_GLASS, _unique(overridden))
 
     # --- One patient -------------------------------------------------------------------------------
 
@@ -230,41 +289,26 @@ class Bound:
         consents = sorted(self._consents_of(patient), key=lambda consent: (consent.entry, consent.id))
         superseded = frozenset().union(*(consent.supersedes for consent in consents))
         standing = [consent for consent in consents if consent.id not in superseded]
-        asked = tuple(dict.fromkeys(self._asker.purposes)) or (None,)
-        return tuple(bind_consents(standing, self._frame(purpose), self._bound) for purpose in asked)
+        return tuple(
+            bind_consents(standing, self._frame(patient, purpose), self._bound) for purpose in self._purposes
+        )
 
-    def _frame(self, purpose: str | None) -> Frame:
-        return Frame(self._asker, purpose, self._now_s, self._contained, self._labels, self._purposes)
-
-
-def _misses(trees: Sequence[BoundTree], case: Case) -> list[Miss]:
-    """The permits that the request meets and the record does not."""
-    return [
-        Miss(reason, node.because)
-        for tree in trees
-        for node in descend(tree.root)
-        if not node.denies and node.missed is None and (reason := missed(node, case)) is not None
-    ]
+    def _frame(self, patient: str, purpose: str | None) -> Frame:
+        # A token that rests on consents was given for them and no more.
+        implied = patient == self._asker.patient and self._bound is None
+        implied = implied and self._rules.implies(self._asker, purpose)
+        return Frame(self._asker, purpose, self._now_s, self._rules, implied)
 
 
-def _short_of(part: Part, kind: str, operation: str) -> Iterator[Miss]:
-    """The permits that cannot reach the type, or that the token is not bound to."""
-    yield from part.misses
-    for tree in part.trees:
-        for node in descend(tree.root):
-            if node.denies or node.missed is not None:
-                continue
-            if not may_apply(node, kind, operation):
-                yield Miss(Reason.SCOPE, node.because)
-            elif not tree.usable:
-                yield Miss(Reason.UNBOUND, node.because)
-
-
-def _looks_inside(node: BoundNode) -> bool:
-    if node.missed is not None:
-        return False
-    return node.labels is not None or any(scope.constraints for scope in node.scopes)
+def _together(verdicts: Sequence[Permitted]) -> Permitted:
+    """What several patients permit; nobody's permission is needed for one's own record."""
+    return Permitted(
+        tuple(because for verdict in verdicts for because in verdict.because),
+        max((verdict.ground for verdict in verdicts), key=_STRICTEST.index, default=Ground.CONSENT),
+        tuple(because for verdict in verdicts for because in verdict.overridden),
+    )
 
 
 def _unique(because: Sequence[Because]) -> tuple[Because, ...]:
+    """Each once: for several purposes the same node may decide again."""
     return tuple(dict.fromkeys(because))

@@ -22,6 +22,7 @@ LEVELS: Final = "ULMNRV"
 NORMAL: Final = LEVELS.index("N")
 RESTRICTED: Final = LEVELS.index("R")
 _KNOWN: Final = frozenset({CONFIDENTIALITY, ACT_CODE})
+_KEPT: Final = 1024  # rules remembered; their texts are those of consents, which are few
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class LabelOrder:
         self._sensitivities = sensitivities
         self._handling = frozenset(handling)
         self._aliases = dict(aliases or {})
+        self._rules: dict[frozenset[str], LabelRule] = {}
 
     def marks(self, labels: Iterable[Label]) -> Marks:
         """What the labels of a record say."""
@@ -109,9 +111,18 @@ class LabelOrder:
 
     def rule(self, texts: Iterable[str]) -> LabelRule | None:
         """The labels that a rule names as `code` or `system|code`; None when it names none."""
-        named = [self.named(text) for text in texts]
-        if not named:
+        wanted = frozenset(texts)
+        if not wanted:
             return None
+        rule = self._rules.get(wanted)
+        if rule is None:
+            if len(self._rules) >= _KEPT:
+                self._rules.clear()
+            rule = self._rules[wanted] = self._rule(wanted)
+        return rule
+
+    def _rule(self, texts: frozenset[str]) -> LabelRule:
+        named = [self.named(text) for text in texts]
         return LabelRule(
             levels=tuple(sorted(LEVELS.index(label.code) for label in named if _is_level(label))),
             sensitivities=self._sensitivities.below_any(
@@ -176,11 +187,16 @@ def _folded(label: Label) -> str:
 
 _STAND_ALONE = (
     "GDIS HIV MST PREGNANT SDV SEX STD TBOO VIO IDS DEMO DOB GENDER LIVARG MARST PATLOC RACE REL "
-    "B EMPL LOCIS SSP ADOL CEL VIP DIA DRGIS EMP PDS PHY PRS"
+    "B EMPL LOCIS SSP ADOL CEL VIP DIA DRGIS EMP PDS PHY PRS "
+    # A law that restricts what it is about, and our own word for a legal hold.
+    "42CFRPart2 LEGALHOLD"
 )
 SENSITIVITIES: Final = Hierarchy(
     {
         "SPI": ("BH", "MH", "PSY", "PSYTHPN", "SUD"),
+        # IHE PCF names PSY where HL7's wider MH is found: who keeps one apart keeps both.
+        "MH": ("PSY", "PSYTHPN"),
+        "PSY": ("MH",),
         "BH": ("COGN", "DVD", "EMOTDIS"),
         # IHE PCF hangs ETHUD and OPIOIDUD under ETH, HL7 under SUD: the two are read as one.
         "SUD": ("ETHUD", "OPIOIDUD", "ETH"),
@@ -200,6 +216,8 @@ _OBLIGATIONS = (
 _INTEGRITY = "ABSTRED AGGRED ANONYED MAPPED MASKED PSEUDED REDACTED SUBSETTED SYNTAC TRSLT VERSIONED"
 HANDLING: Final = frozenset(
     {Label(ACT_CODE, code) for code in _OBLIGATIONS.split()}
+    # They keep a record from payers or from the patient alone, which no consent has to say.
+    | {Label(ACT_CODE, code) for code in ("HIPAASelfPay", "NOPAT")}
     | {
         Label("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", code)
         for code in _INTEGRITY.split()

@@ -25,7 +25,7 @@ _TYPE = re.compile(r"[A-Z][A-Za-z]*")
 class Address:
     """What is asked: an interaction by its FHIR name, with the segments that it names.
 
-    `interaction` is answered (`read`, `vread`, `search-type`, `capabilities`) or a key of
+    `interaction` is answered (`read`, `vread`, `search-type`, `capabilities`, `$confirm`) or a key of
     `refused.INTERACTIONS`. `patient` is set for a search below `Patient/{id}/`.
     """
 
@@ -43,6 +43,7 @@ _METHODS: Final[Mapping[str, Mapping[str, str]]] = {
     "metadata": {"GET": "capabilities", "HEAD": "capabilities"},
     "system search": {"POST": "search-system"},
     "system history": {"GET": "history-system", "HEAD": "history-system"},
+    "confirmation": {"GET": "$confirm", "HEAD": "$confirm"},
     "operation": {"GET": "operation", "HEAD": "operation", "POST": "operation"},
     "type": _SEARCH | {"POST": "create"},
     "type, with a query": _SEARCH
@@ -143,6 +144,8 @@ def _instance_shape(type_: str, id_: str, rest: list[str], catalogue: Catalogue)
             return "instance history", (type_, id_, None, None)
         case ["_history", version] if is_id(version):
             return "version", (type_, id_, version, None)
+        case ["$confirm"] if type_ == "MedicationRequest":
+            return "confirmation", (type_, id_, None, None)
         case [name] if name.startswith("$"):
             return "operation", (type_, id_, None, None)
         case ["_history", version, name] if is_id(version) and name.startswith("$"):

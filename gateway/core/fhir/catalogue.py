@@ -1,6 +1,6 @@
 """What one FHIR release knows: its types, search parameters, patient compartment, and who owns what.
 
-A `Catalogue` is parsed from three tables of `mappings/` (formats in mappings/README.md) and never
+A `Catalogue` is parsed from four tables of `mappings/` (formats in mappings/README.md) and never
 changes. A type that the access table does not list does not exist for the gateway; a search
 parameter that is not listed is unknown, and unknown means no. Reading files is `gateway.mapping`'s.
 """
@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from gateway.core.fhir.case_table import CaseRule, inward_links, parse_case_table
+from gateway.core.fhir.content_table import NOTHING_KNOWN, ContentRow, parse_content_table
 from gateway.core.fhir.paths import Path
 
 Release = Literal["R4", "R4B", "R5"]
@@ -68,13 +70,20 @@ class Catalogue:
     _params: Mapping[str, Mapping[str, Param]] = field(repr=False)
     _common: Mapping[str, Param] = field(repr=False)
     _private: Mapping[str, frozenset[str]] = field(repr=False)
+    _targets: Mapping[str, Mapping[str, frozenset[str]]] = field(repr=False)
+    _content: Mapping[str, ContentRow] = field(repr=False)
+    _cases: Mapping[str, CaseRule] = field(repr=False)
 
     @classmethod
     def parse(
-        cls, search_params: Mapping[str, Any], compartment: Mapping[str, Any], access: Mapping[str, Any]
+        cls,
+        search_params: Mapping[str, Any],
+        compartment: Mapping[str, Any],
+        access: Mapping[str, Any],
+        content: Mapping[str, Any],
     ) -> Catalogue:
-        """The three tables as parsed JSON. Raises ValueError naming the place that is wrong."""
-        return _parse(search_params, compartment, access)
+        """The four tables as parsed JSON. Raises ValueError naming the place that is wrong."""
+        return _parse(search_params, compartment, access, content)
 
     @property
     def version(self) -> str:
@@ -97,6 +106,19 @@ class Catalogue:
         """The elements of `type_`, as dotted names, where only people and their records can stand."""
         return self._private.get(type_, frozenset())
 
+    def targets(self, type_: str, element: str) -> frozenset[str] | None:
+        """The types that a reference at the element of `type_`, as a dotted name, can point at: empty for
+        any, None for an element of which nothing is known."""
+        return self._targets.get(type_, {}).get(element)
+
+    def content(self, type_: str) -> ContentRow:
+        """Where a record of `type_` says what it is about, when it was and who wrote it."""
+        return self._content.get(type_, NOTHING_KNOWN)
+
+    def case(self, type_: str) -> CaseRule | None:
+        """What belongs to a case whose root is of `type_`; None if there are no such cases."""
+        return self._cases.get(type_)
+
 
 _UNLISTED = TypeAccess("denied", why="the type is not listed")
 
@@ -104,14 +126,20 @@ _UNLISTED = TypeAccess("denied", why="the type is not listed")
 # --- parsing: every key is known, every reference between the tables resolves -------------------
 
 
-def _parse(search: Mapping[str, Any], compartment: Mapping[str, Any], access: Mapping[str, Any]) -> Catalogue:
+def _parse(
+    search: Mapping[str, Any],
+    compartment: Mapping[str, Any],
+    access: Mapping[str, Any],
+    content: Mapping[str, Any],
+) -> Catalogue:
     release = _release(search, "search parameters")
-    for table, place in ((compartment, "compartment"), (access, "access")):
+    for table, place in ((compartment, "compartment"), (access, "access"), (content, "content")):
         if _release(table, place) != release:
             raise ValueError(f"{place}: is of another FHIR release than the search parameters")
     _keys(search, _HEADER | {"common", "types"}, "search parameters")
     _keys(compartment, _HEADER | {"types"}, "compartment")
     _keys(access, _HEADER | {"types"}, "access")
+    _keys(content, _HEADER | {"types", "cases"}, "content")
     params = {
         type_: {name: _param(name, row, f"{type_}.{name}") for name, row in rows.items()}
         for type_, rows in search["types"].items()
@@ -125,8 +153,14 @@ def _parse(search: Mapping[str, Any], compartment: Mapping[str, Any], access: Ma
         type_: _access(type_, row, params[type_] | common, compartment["types"].get(type_, []))
         for type_, row in access["types"].items()
     }
+    contents = parse_content_table(content["types"])
+    served = {type_ for type_, row in accesses.items() if row.kind != "denied"}
+    if contents.keys() != served:
+        raise ValueError(f"content: lists other types than are served: {', '.join(contents.keys() ^ served)}")
+    cases = _cases(content["cases"], params)
     private = {type_: _private_references(rows, accesses) for type_, rows in params.items()}
-    return Catalogue(release, frozenset(params), accesses, params, common, private)
+    targets = {type_: _targets(rows) for type_, rows in params.items()}
+    return Catalogue(release, frozenset(params), accesses, params, common, private, targets, contents, cases)
 
 
 def _private_references(params: Mapping[str, Param], accesses: Mapping[str, TypeAccess]) -> frozenset[str]:
@@ -136,6 +170,29 @@ def _private_references(params: Mapping[str, Param], accesses: Mapping[str, Type
         if param.targets and not any(accesses.get(t, _UNLISTED).kind == "shared" for t in param.targets)
         for path in param.paths
     )
+
+
+def _cases(rows: Any, params: Mapping[str, Mapping[str, Param]]) -> dict[str, CaseRule]:
+    rules = parse_case_table(rows)
+    for type_, rule in rules.items():
+        if type_ not in params:
+            raise ValueError(f"cases: there is no type {type_}")
+        for link in inward_links(rule):
+            param = params.get(link.type or "", {}).get(link.search or "")
+            if link.search is not None and (param is None or param.paths != (link.path,)):
+                raise ValueError(f"cases.{type_}: {link.search} does not find what {link.name} holds")
+    return rules
+
+
+def _targets(params: Mapping[str, Param]) -> dict[str, frozenset[str]]:
+    """Element to what its references can point at, where a parameter speaks of all of them."""
+    found: dict[str, frozenset[str]] = {}
+    for param in params.values():
+        for path in param.paths if param.type == "reference" else ():
+            if all(step.where is None and step.target is None for step in path.steps):
+                known = found.get(path.text, param.targets)
+                found[path.text] = known | param.targets if known and param.targets else frozenset()
+    return found
 
 
 def _release(table: Mapping[str, Any], place: str) -> Release:

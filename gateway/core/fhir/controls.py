@@ -120,8 +120,10 @@ def _elements(value: str) -> tuple[str, ...]:
 
 
 def _count(value: str) -> int:
-    if re.fullmatch(r"[0-9]{1,9}", value) is None or int(value) == 0:
+    if re.fullmatch(r"[0-9]{1,9}", value) is None:
         raise BadRequest("_count is a number of entries, at least 1.")
+    if int(value) == 0:
+        raise COUNTS.raised()  # FHIR R4 search, "Page count": the same as _summary=count
     return int(value)
 
 

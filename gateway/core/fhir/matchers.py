@@ -93,7 +93,7 @@ def _reference(text: str) -> Matcher:
 
     def matches(value: object, bases: Sequence[str]) -> bool | None:
         if isinstance(value, str):
-            return _same_canonical(plain, value)
+            return same_canonical(plain, value)
         wanted, found = parse_reference(plain, bases), reference_of(value, bases)
         if wanted is None:
             return None
@@ -102,7 +102,7 @@ def _reference(text: str) -> Matcher:
     return matches
 
 
-def _same_canonical(wanted: str, found: str) -> bool | None:
+def same_canonical(wanted: str, found: str) -> bool | None:
     """A canonical matches with or without its version; one that does not say its version may be any."""
     if wanted == found or found.startswith(wanted + "|"):
         return True

@@ -70,5 +70,7 @@ def refused_parameter(name: str) -> Refused | None:
     return next((row for pattern, row in _COMPILED if pattern.fullmatch(name)), None)
 
 
-COUNTS = Refused(BadRequest, "parameter", "Counts are not answered: only _total=none, and no _summary=count.")
+COUNTS = Refused(
+    BadRequest, "parameter", "Counts are not answered: only _total=none, and no _summary=count or _count=0."
+)
 SORT_CHAIN = Refused(Forbidden, "chain", "Sorting by other records is not allowed.")

@@ -19,11 +19,16 @@ from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.codec import CodecError, Tree
 from gateway.core.fhir.contained import Inner
+from gateway.core.fhir.edits import Edits, applied, put
 from gateway.core.fhir.facts import Facts
+from gateway.core.fhir.mask import cut, inline_labels
 from gateway.core.fhir.outline import NOTHING, Outline
-from gateway.core.fhir.redact import hidden_targets, redact, reshape
+from gateway.core.fhir.redact import hidden_targets, redactions, reshape, tag_subsetted
+from gateway.core.fhir.scan import Place, pointer
 from gateway.core.fhir.searchset import read_page
-from gateway.core.values import Ref, Shape
+from gateway.core.fhir.security import Relabelling
+from gateway.core.fhir.telling import NOTICE, Telling
+from gateway.core.values import Label, Ref, Shape
 
 Content = Callable[[], Tree]
 """The resource's tree, parsed when a rule asks about its content."""
@@ -36,27 +41,53 @@ Outlines = Mapping[str, Outline]
 
 
 class Judgement(Protocol):
-    """Whether one resource may be seen; `reason` is a code, for the count of what was withheld."""
+    """Whether one resource may be seen, and without what; `reason` is a code, for the count of what was
+    withheld. The rest as in `Candidate`."""
 
     @property
     def visible(self) -> bool: ...
     @property
     def reason(self) -> str: ...
+    @property
+    def cuts(self) -> tuple[Place, ...]: ...
+    @property
+    def trims(self) -> tuple[Place, ...] | None: ...
+    @property
+    def left(self) -> frozenset[Label] | None: ...
 
 
 Judge = Callable[[Facts, Content], Judgement]
 
-JudgeInner = Callable[[Facts, Inner], bool]
-"""Whether a contained record may stay in a resource that may be seen."""
+JudgeInner = Callable[[Facts, Inner, Content], bool]
+"""Whether a contained record may stay in a resource that may be seen, of which the content is given."""
 
 
 class Candidate(NamedTuple):
-    """A resource that may be released, as it came; `banned` are the indexes of the contained records that
-    stay behind."""
+    """A resource that may be released, as it came, and what of it stays behind.
+
+    `banned` are the indexes of contained records, `cuts` the places that a consent withholds, `trims` those
+    that are more than the reader's role needs (None: it keeps the type whole). `left` are the labels of what
+    remains, None for those of the whole.
+    """
 
     raw: bytes
     facts: Facts
     banned: frozenset[int] = frozenset()
+    cuts: tuple[Place, ...] = ()
+    trims: tuple[Place, ...] | None = None
+    left: frozenset[Label] | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a consent withholds something of it."""
+        return bool(self.cuts or self.banned)
+
+    @property
+    def line(self) -> str:
+        """What the ledger keeps of its release: the line of its facts, with the places that were cut."""
+        told = [("REDACTED", self.cuts), ("SUBSETTED", self.trims or ())]
+        words = [word for tag, places in told if places for word in (tag, *sorted(map(pointer, places)))]
+        return " ".join([self.facts.line.rstrip(), *words]) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +111,13 @@ class Review:
     complete: bool = False
 
     def unresolved(self) -> frozenset[Ref]:
-        """Mentioned records that are not among the candidates."""
+        """Mentioned records that are not among the candidates that go whole."""
         targets = {target for c in self.candidates for target in hidden_targets(c.facts)}
         return frozenset(targets - self.released()) if targets else frozenset()
 
     def released(self) -> frozenset[Ref]:
-        return frozenset(candidate.facts.ref for candidate in self.candidates)
+        """The candidates that go whole: what is said of them elsewhere may be what was cut out of another."""
+        return frozenset(c.facts.ref for c in self.candidates if not (c.cuts or c.banned or c.trims))
 
 
 # --- Judging ---------------------------------------------------------------------------------------
@@ -126,7 +158,7 @@ def review_page(
     links = page.links
     if "self" in links:
         _demand(links["self"], required)
-    cursor = _cursor(links["next"], bases) if "next" in links else None
+    cursor = next_page(links, bases)
     candidates: list[Candidate] = []
     withheld: Counter[str] = Counter()
     for raw in page.matches:
@@ -136,19 +168,21 @@ def review_page(
             continue
         judgement = judge(candidate.facts, candidate_content(candidate))
         if judgement.visible:
-            candidates.append(without_banned(candidate, judge_inner))
+            candidates.append(as_judged(candidate, judgement, judge_inner))
         else:
             withheld[judgement.reason] += 1
     return Review(tuple(candidates), dict(withheld), cursor, complete=cursor is None)
 
 
-def without_banned(candidate: Candidate, judge_inner: JudgeInner) -> Candidate:
-    """A candidate that may be seen, without the contained records that may not."""
-    if not candidate.facts.inner:
-        return candidate
-    facts = candidate.facts
-    banned = frozenset(inner.index for inner in facts.inner if not judge_inner(facts, inner))
-    return candidate._replace(banned=banned)
+def as_judged(candidate: Candidate, judgement: Judgement, judge_inner: JudgeInner) -> Candidate:
+    """A candidate that may be seen, with what is to stay behind of it."""
+    if candidate.facts.inner:
+        facts, content = candidate.facts, candidate_content(candidate)
+        banned = frozenset(inner.index for inner in facts.inner if not judge_inner(facts, inner, content))
+        candidate = candidate._replace(banned=banned)
+    if judgement.cuts or judgement.trims is not None or judgement.left is not None:
+        return candidate._replace(cuts=judgement.cuts, trims=judgement.trims, left=judgement.left)
+    return candidate
 
 
 def _candidate(raw: bytes, facts_of: FactsOf) -> Candidate:
@@ -173,6 +207,15 @@ def _demand(self_link: str, required: Sequence[tuple[str, str]]) -> None:
         raise errors.UpstreamUnusable
 
 
+def next_page(links: Mapping[str, str], bases: Bases) -> Cursor | None:
+    """Where the next page is, by the links of this one; None if this is the last.
+
+    Raises:
+        UpstreamUnusable: it would be somewhere else than at the upstream.
+    """
+    return _cursor(links["next"], bases) if "next" in links else None
+
+
 def _cursor(url: str, bases: Bases) -> Cursor:
     """The next page, only if it is the same server's, below the same base, by structure and not by prefix."""
     try:
@@ -195,10 +238,38 @@ _ODD_PATH: Final = frozenset("%\\;# \t\r\n")
 # --- Building --------------------------------------------------------------------------------------
 
 
-def build_instance(candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines) -> bytes:
+def build_instance(
+    candidate: Candidate, visible: Set[Ref], shape: Shape, outlines: Outlines, telling: Telling
+) -> bytes:
     """The resource as it may leave."""
-    permitted = redact(candidate.raw, candidate.facts, visible, candidate.banned)
-    return reshape(permitted, shape, outlines.get(candidate.facts.type, NOTHING))
+    outline = outlines.get(candidate.facts.type, NOTHING)
+    edits = redactions(candidate.facts, visible, candidate.banned)
+    raw, facts, banned, cuts, trims, _ = candidate
+    told = not facts.labels or telling.egress.harmless(facts.labels)
+    if cuts or banned or trims or not told or _LABEL_OF_ELEMENT in raw:
+        _withhold(edits, candidate, outline, telling)
+    permitted = applied(raw, edits)
+    # Whether or not this one held more than the role needs, its type is tagged.
+    return reshape(permitted if trims is None else tag_subsetted(permitted), shape, outline)
+
+
+_LABEL_OF_ELEMENT: Final = b"sec-label"
+"""In the address of every extension that labels an element, or says what a label rests on (DS4P)."""
+
+
+def _withhold(edits: Edits, candidate: Candidate, outline: Outline, telling: Telling) -> None:
+    """Adds to `edits` what takes out the places and the labels that stay behind."""
+    raw, tree = candidate.raw, codec.parse(candidate.raw)
+    left = candidate.facts.labels if candidate.left is None else candidate.left
+    tags = telling.tags if candidate.is_cut else ()
+    for place, edit in Relabelling(telling.egress, left, telling.shown).edits(raw, tree, tags):
+        put(edits, place, edit)
+    if not telling.shown:
+        for place in inline_labels(tree):
+            put(edits, place, codec.DROP)
+    if candidate.is_cut or candidate.trims:
+        places = (*candidate.cuts, *(candidate.trims or ()))
+        cut(edits, raw, tree, places, outline.mandatory, telling.absent)
 
 
 def build_searchset(
@@ -209,6 +280,7 @@ def build_searchset(
     public_base: str,
     self_link: str,
     next_link: str | None,
+    telling: Telling,
 ) -> bytes:
     """A searchset of our own around the released resources. It has a total only when it has everything."""
     links = [("self", self_link)] + ([("next", next_link)] if next_link is not None else [])
@@ -220,11 +292,22 @@ def build_searchset(
     base, before = codec.quote(public_base)[:-1], b',"entry":[{"fullUrl":'
     for candidate in review.candidates:
         address = f"/{candidate.facts.type}/{candidate.facts.id}"  # letters, digits, `-` and `.`
-        resource = build_instance(candidate, visible, shape, outlines)
+        resource = build_instance(candidate, visible, shape, outlines, telling)
         parts += (before, base, address.encode(), b'","resource":', resource, b',"search":{"mode":"match"}}')
         before = b',{"fullUrl":'
-    parts.append(b"]}" if review.candidates else b"}")
+    if is_noticed(review.candidates, telling):
+        before = b"," if review.candidates else b',"entry":['
+        parts += (before, b'{"resource":', NOTICE, b',"search":{"mode":"outcome"}}]}')
+    else:
+        parts.append(b"]}" if review.candidates else b"}")
     return b"".join(parts)
+
+
+def is_noticed(candidates: Iterable[Candidate], telling: Telling) -> bool:
+    """Whether an answer with these says that something may be withheld."""
+    if telling.notice == "explicit":
+        return any(candidate.is_cut for candidate in candidates)
+    return telling.notice == "generic"
 
 
 def _link(relation: str, url: str) -> bytes:
@@ -232,5 +315,5 @@ def _link(relation: str, url: str) -> bytes:
 
 
 def lines_of_versions(candidates: Iterable[Candidate]) -> str:
-    """What was released, a line each, as in `Facts.line`, sorted."""
-    return "".join(sorted([candidate.facts.line for candidate in candidates]))
+    """What was released, a line each, as in `Candidate.line`, sorted."""
+    return "".join(sorted([c.line if c.cuts or c.trims else c.facts.line for c in candidates]))

@@ -28,6 +28,7 @@ _CONTROLS: Final = {
     Interaction.VREAD: READ,
     Interaction.SEARCH: SEARCH,
     Interaction.CAPABILITIES: CAPABILITIES,
+    Interaction.CONFIRM: CAPABILITIES,
 }
 _ANSWERED: Final = {str(interaction): interaction for interaction in Interaction}
 
@@ -43,7 +44,8 @@ def parse_request(
     own_bases: Sequence[str],
     max_count: int,
 ) -> FhirRequest:
-    """The request, if it is a read, vread, type search (GET, HEAD, POST) or capabilities.
+    """The request, if it is a read, vread, type search (GET, HEAD, POST), capabilities, or the confirmation
+    of a prescription.
 
     `path` is what follows the FHIR base (b"", b"/Observation/x") and `query` what follows the `?`,
     both as received; `headers` have lower-case names and single values; `own_bases` are base URLs

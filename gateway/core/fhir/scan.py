@@ -7,6 +7,7 @@ place only for what was noted. Nothing is judged here; nothing raises on odd dat
 from __future__ import annotations
 
 from typing import Final, NamedTuple, TypeAlias
+from urllib.parse import quote
 
 from gateway.core.fhir.codec import Tree
 
@@ -79,6 +80,12 @@ def place_of(link: Link) -> Place:
         link, step = link
         steps.append(step)
     return tuple(reversed(steps))
+
+
+def pointer(place: Place) -> str:
+    """The place as a JSON Pointer in the form of a URI fragment (RFC 6901 section 6): no blanks, ASCII."""
+    steps = [str(step).replace("~", "~0").replace("/", "~1") for step in place]
+    return "#" + "".join([f"/{quote(step, safe='~')}" for step in steps])
 
 
 def element_of(link: Link, start: Link) -> str:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from gateway.core.smart import kinds
 from gateway.core.smart.issuers import IssuerRule
 from gateway.core.smart.scopes import Evaluable, parse_scopes
-from gateway.core.values import ConsentRef, Ref, Token
+from gateway.core.values import ConsentRef, Glass, Ref, Token
 from gateway.errors import Unauthenticated
 
 # How far clocks may differ. It is granted to `iat` and `nbf` alone: an expired token is not
@@ -69,10 +69,12 @@ FHIR_USER = Allowed("fhirUser", kinds.text)
 PURPOSE_OF_USE = Allowed("purpose_of_use", kinds.purposes)
 ROLE = Allowed("role", kinds.name)
 ORGANIZATION = Allowed("organization", kinds.organization)
+CASE = Allowed("case", kinds.case_root)
 CONSENT = Allowed("consent", kinds.consents)
 TOKEN_ENTRY = Allowed("token_entry", kinds.ledger_entry)  # of its issue; believed of our own issuer alone
-# The key that its sender must prove to hold (RFC 7800, RFC 9449 section 6.1)
-CNF = Allowed("cnf", kinds.thumbprint)
+BREAK_GLASS = Allowed("break_glass", kinds.glass)  # believed of our own issuer alone
+# The key or certificate that its sender must hold (RFC 7800, RFC 9449 section 6.1, RFC 8705 section 3.1)
+CNF = Allowed("cnf", kinds.confirmation)
 
 # Known names that change nothing about what is released; their kind is checked all the same.
 WITHOUT_EFFECT: tuple[Allowed[object], ...] = (
@@ -109,8 +111,10 @@ USED: tuple[Allowed[object], ...] = (
     PURPOSE_OF_USE,
     ROLE,
     ORGANIZATION,
+    CASE,
     CONSENT,
     TOKEN_ENTRY,
+    BREAK_GLASS,
     CNF,
 )
 ALLOWED = USED + WITHOUT_EFFECT + REFUSED
@@ -148,13 +152,15 @@ def read_claims(
         purposes=_purposes(claims, rule),
         patient=PATIENT.read(claims),
         encounter=ENCOUNTER.read(claims),
+        case=CASE.read(claims),
         fhir_user=_user(claims, rule),
         role=ROLE.read(claims),
         organization=ORGANIZATION.read(claims),
         consents=_consents(claims, rule),
         issued=_as_issued(claims, rule),
         digest=digest,
-        key=CNF.read(claims),
+        confirmation=CNF.read(claims),
+        glass=_glass(claims, rule),
     )
 
 
@@ -210,6 +216,11 @@ def _consents(claims: Claims, rule: IssuerRule) -> tuple[ConsentRef, ...] | None
 def _as_issued(claims: Claims, rule: IssuerRule) -> tuple[int, str] | None:
     entry = TOKEN_ENTRY.read(claims)
     return entry if rule.own else None
+
+
+def _glass(claims: Claims, rule: IssuerRule) -> Glass | None:
+    broken = BREAK_GLASS.read(claims)
+    return broken if rule.own else None
 
 
 def _as(name: str, kind: Callable[[object], T], value: object) -> T:

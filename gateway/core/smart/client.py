@@ -16,7 +16,14 @@ from gateway.core.smart import kinds
 from gateway.core.smart.client_keys import PublicKey, check_keys
 from gateway.core.smart.uris import check_app, check_https, check_web, origin
 
-AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
+AuthMethod = Literal[
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+]
 GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
 Kind = Literal["public", "symmetric", "asymmetric"]
 
@@ -27,10 +34,22 @@ KINDS: Final[dict[AuthMethod, Kind]] = {
     "client_secret_basic": "symmetric",
     "client_secret_post": "symmetric",
     "private_key_jwt": "asymmetric",
+    "tls_client_auth": "asymmetric",
+    "self_signed_tls_client_auth": "asymmetric",
 }
+BY_KEYS: Final = ("private_key_jwt", "self_signed_tls_client_auth")
+# What of a certificate's holder can be registered (RFC 8705 section 2.1.2): its subject or one of its names.
+SUBJECTS: Final = (
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
+)
 MAX_URIS = 20
 MAX_SCOPES = 200
 MAX_TEXT = 200
+MAX_SUBJECT = 512
 
 _SCOPE = re.compile(r"[!#-\[\]-~]{1,512}")  # RFC 6749 section 3.3: no space, quote or backslash
 
@@ -40,8 +59,10 @@ class Client:
     """A client of the authorization server. Raises `ValueError`, in words that quote nothing, when built.
 
     `scopes` is its ceiling, as written: no grant goes beyond it. An asymmetric client has its public keys
-    by value (`keys`) or by address (`jwks_uris`, which it may have several of). The last five are for the
-    page where a person decides, and are the client's own words.
+    by value (`keys`) or by address (`jwks_uris`, which it may have several of); where its own certificates
+    prove it, each key has one. With certificates of an authority it has a `certificate_subject` instead, one
+    of `SUBJECTS` and its value. All its tokens may be bound to its certificate, or to its key (DPoP). The
+    last five are for the page where a person decides, and are the client's own words.
     """
 
     id: str
@@ -53,6 +74,9 @@ class Client:
     scopes: tuple[str, ...] = ()
     keys: tuple[PublicKey, ...] = ()
     jwks_uris: tuple[str, ...] = ()
+    certificate_subject: tuple[str, str] | None = None
+    certificate_bound: bool = False
+    dpop_bound: bool = False
     contacts: tuple[str, ...] = ()
     client_uri: str | None = None
     logo_uri: str | None = None
@@ -113,18 +137,31 @@ def _check_grants(client: Client) -> None:
     if "refresh_token" in client.grant_types and not by_code:
         # client_credentials never comes with a refresh token (SMART App Launch 2.2, backend services).
         raise ValueError("refresh_token is for clients that also use authorization_code")
-    if "client_credentials" in client.grant_types and client.auth_method != "private_key_jwt":
-        raise ValueError("client_credentials is for clients that authenticate by private_key_jwt")
+    if "client_credentials" in client.grant_types and client.kind != "asymmetric":
+        raise ValueError("client_credentials is for clients that authenticate by a key or a certificate")
 
 
 def _check_credentials(client: Client) -> None:
-    check_keys(client.keys)
+    check_keys(client.keys, certified=client.auth_method == "self_signed_tls_client_auth")
     _each(client.jwks_uris, "a key set's address", check_https)
-    if client.auth_method != "private_key_jwt":
+    if client.auth_method not in BY_KEYS:
         if client.keys or client.jwks_uris:
-            raise ValueError("keys are for clients that authenticate by private_key_jwt")
+            raise ValueError(f"keys are for clients that authenticate by {' or '.join(BY_KEYS)}")
     elif bool(client.keys) == bool(client.jwks_uris):
-        raise ValueError("private_key_jwt needs keys either by value or by address")
+        raise ValueError(f"{client.auth_method} needs keys either by value or by address")
+    if (client.auth_method == "tls_client_auth") != (client.certificate_subject is not None):
+        raise ValueError("a subject of certificates is for tls_client_auth, and needed for it")
+    if client.certificate_subject is not None:
+        _check_subject(*client.certificate_subject)
+    if client.certificate_bound and client.dpop_bound:
+        raise ValueError("tokens are bound to a certificate or to a key, not to both")
+
+
+def _check_subject(name: str, value: str) -> None:
+    if name not in SUBJECTS:
+        raise ValueError(f"the subject of a certificate is one of {', '.join(SUBJECTS)}")
+    if not 0 < len(value) <= MAX_SUBJECT or not value.isprintable() or value != value.strip():
+        raise ValueError(f"{name} is not a line of 1 to {MAX_SUBJECT} printable characters")
 
 
 def _for_apps(auth_method: AuthMethod) -> Callable[[str, str], None]:

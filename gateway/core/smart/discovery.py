@@ -78,7 +78,8 @@ class Server:
     """What works, of one authorization server before one FHIR base.
 
     `endpoints` are absolute addresses, of which authorize and token are always there; `scopes` the most that
-    can be granted (`grant.Served.scopes`); `context` what a launch can tell the app. Raises `ValueError`.
+    can be granted (`grant.Served.scopes`); `context` what a launch can tell the app; with `certificates`
+    clients can have their tokens bound to theirs. Raises `ValueError`.
     """
 
     issuer: str
@@ -87,6 +88,7 @@ class Server:
     auth_methods: tuple[AuthMethod, ...]
     scopes: tuple[str, ...]
     context: frozenset[Context] = frozenset()
+    certificates: bool = False
 
     def __post_init__(self) -> None:
         check_absolute(self.issuer, "the issuer")
@@ -146,6 +148,7 @@ def openid_configuration(server: Server) -> Document:
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,  # left out, it would mean true
+        "authorization_response_iss_parameter_supported": True,  # RFC 9207 section 3
     }
 
 
@@ -181,5 +184,6 @@ def _methods(server: Server) -> Document:
         "token_endpoint_auth_methods_supported": [name for name in server.auth_methods if name != "none"],
         **({"token_endpoint_auth_signing_alg_values_supported": algorithms} if algorithms else {}),
         "dpop_signing_alg_values_supported": [*dpop.ALGORITHMS],  # RFC 9449 section 5.1
+        **({"tls_client_certificate_bound_access_tokens": True} if server.certificates else {}),
         "scopes_supported": [*server.scopes],
     }

@@ -63,9 +63,15 @@ class IssuerRule:
 
 def read_header(header: Mapping[str, object], algorithms: tuple[str, ...]) -> tuple[str, str | None]:
     """The `alg` and `kid` of a token's header. Raises `Unauthenticated` (RFC 9068 section 4)."""
-    kind, algorithm = header.get("typ"), header.get("alg")
+    kind = header.get("typ")
     if not isinstance(kind, str) or kind.lower() not in TYPES:
         raise Unauthenticated("The token's header does not say that it is an access token (typ at+jwt).")
+    return read_key(header, algorithms)
+
+
+def read_key(header: Mapping[str, object], algorithms: tuple[str, ...]) -> tuple[str, str | None]:
+    """As `read_header`, of a token of any `typ`."""
+    algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise Unauthenticated("The token's signature algorithm (alg) is not accepted from this issuer.")
     for name in REFUSED_PARAMETERS:

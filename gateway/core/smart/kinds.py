@@ -8,17 +8,20 @@ quotes nothing of the token.
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import Final, Literal, NoReturn
 
-from gateway.core.values import ConsentRef, Ref, is_id
+from gateway.core.values import Confirmation, ConsentRef, Glass, Ref, is_id
 
 MAX_CONSENTS = 64
 MAX_PURPOSES = 16
+CONFIRMED_BY: Final[tuple[Literal["jkt"], Literal["x5t#S256"]]] = ("jkt", "x5t#S256")
+CASE_TYPES = ("Appointment", "Claim", "Encounter", "EpisodeOfCare", "MedicationRequest", "ServiceRequest")
 USER_TYPES = ("Patient", "Practitioner", "PractitionerRole", "RelatedPerson", "Person")
 
 _NAME = re.compile(r"[ -~]{1,255}")
 _CLIENT = re.compile(r"[ -?A-~]{1,255}")
 _CONSENT_ID = re.compile(r"[!-~]{1,64}")
+_REASON = re.compile(r"[a-z][a-z-]{0,31}")
 _PURPOSE = re.compile(r"[A-Z]{3,20}")
 # 32 bytes in base64url: 43 digits, the last of which carries four bits (RFC 4648 section 3.5).
 _HASH = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
@@ -98,6 +101,14 @@ def organization(value: object) -> Ref:
     return Ref("Organization", ident)
 
 
+def case_root(value: object) -> Ref:
+    """`Type/id` of the record that a case begins with: what the token is limited to, if its role is."""
+    kind, _, ident = text(value).partition("/")
+    if kind not in CASE_TYPES or not is_id(ident):
+        raise Wrong("is not a reference to what a case can begin with")
+    return Ref(kind, ident)
+
+
 def purposes(value: object) -> tuple[str, ...]:
     """One code of HL7 v3 PurposeOfUse or several, without repeats."""
     codes = texts(value)
@@ -126,13 +137,30 @@ def ledger_entry(value: object) -> tuple[int, str]:
     return index, digest
 
 
-def thumbprint(value: object) -> str:
-    """The key of a confirmation (RFC 7800), by its thumbprint and in no other way: `{"jkt": ...}`. A second
+def glass(value: object) -> Glass:
+    """That the glass was broken: a reason's code and the place of its entry, as a list of three."""
+    if len(array(value)) != 3:
+        raise Wrong("is not a reason, an index and a leaf hash")
+    reason, *place = array(value)
+    if not isinstance(reason, str) or _REASON.fullmatch(reason) is None:
+        raise Wrong("is not a reason, an index and a leaf hash")
+    return Glass(reason, *ledger_entry(place))
+
+
+def confirmation(value: object) -> Confirmation:
+    """A confirmation (RFC 7800): one key or one certificate, by its thumbprint and in no other way. A second
     member would be a limit that is not enforced."""
-    digest = value["jkt"] if isinstance(value, dict) and value.keys() == {"jkt"} else None
-    if not isinstance(digest, str) or _HASH.fullmatch(digest) is None:
-        raise Wrong("is not the thumbprint of one key (jkt)")
-    return digest
+    if isinstance(value, dict) and len(value) == 1:
+        [(member, digest)] = value.items()
+        for method in CONFIRMED_BY:
+            if member == method and is_thumbprint(digest):
+                return Confirmation(method, str(digest))
+    raise Wrong("is not the thumbprint of one key (jkt) or one certificate (x5t#S256)")
+
+
+def is_thumbprint(value: object) -> bool:
+    """Whether `value` is a SHA-256 in base64url (RFC 7638 section 3, RFC 8705 section 3.1)."""
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
 def refused(_: object) -> NoReturn:

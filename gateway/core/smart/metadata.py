@@ -11,8 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, cast
 
-from gateway.core.smart.client import AUTH_METHODS, AuthMethod, Client, GrantType, check_redirect_uris
-from gateway.core.smart.client_keys import PublicKey, read_keys
+from gateway.core.smart.client import (
+    AUTH_METHODS,
+    SUBJECTS,
+    AuthMethod,
+    Client,
+    GrantType,
+    check_redirect_uris,
+)
+from gateway.core.smart.client_keys import PublicKey, read_certified_keys, read_keys
 from gateway.errors import OAuthError
 
 Metadata = Mapping[str, object]
@@ -28,6 +35,12 @@ def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError("is not a list of strings")
     return tuple(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("is not true or false")
+    return value
 
 
 def _words(value: object) -> tuple[str, ...]:
@@ -48,12 +61,17 @@ METADATA: Final[dict[str, Callable[[object], object]]] = {
     "jwks": read_keys,
     "jwks_uri": _text,
     "jwks_uris": _texts,
+    **dict.fromkeys(SUBJECTS, _text),
+    "tls_client_certificate_bound_access_tokens": _flag,
+    "dpop_bound_access_tokens": _flag,
     "contacts": _texts,
     "client_uri": _text,
     "logo_uri": _text,
     "policy_uri": _text,
     "tos_uri": _text,
 }
+# A client that authenticates by its own certificates registers them with its keys (RFC 8705 section 2.2.2).
+CERTIFIED: Final = {**METADATA, "jwks": read_certified_keys}
 PAGES = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
 
 
@@ -64,10 +82,11 @@ def read_metadata(value: object, client_id: str) -> Client:
     """
     if not isinstance(value, Mapping):
         raise _refusal("The client metadata is not a JSON object.")
-    read = {name: _member(name, value[name]) for name in METADATA if name in value}
-    method = cast("AuthMethod", read.get("token_endpoint_auth_method", "client_secret_basic"))
+    method = cast("AuthMethod", value.get("token_endpoint_auth_method", "client_secret_basic"))
     if method not in AUTH_METHODS:
         raise _refusal(f"The token_endpoint_auth_method is not one of {', '.join(AUTH_METHODS)}.")
+    kinds = CERTIFIED if method == "self_signed_tls_client_auth" else METADATA
+    read = {name: _member(name, kinds[name], value[name]) for name in kinds if name in value}
     redirect_uris = cast("tuple[str, ...]", read.get("redirect_uris", ()))
     try:
         check_redirect_uris(redirect_uris, method)
@@ -94,6 +113,9 @@ def metadata_json(client: Client) -> dict[str, object]:
         "jwks": {"keys": [key.jwk for key in client.keys]} if client.keys else None,
         "jwks_uri": client.jwks_uris[0] if len(client.jwks_uris) == 1 else None,
         "jwks_uris": [*client.jwks_uris] if len(client.jwks_uris) > 1 else None,
+        **dict([client.certificate_subject] if client.certificate_subject else []),
+        "tls_client_certificate_bound_access_tokens": client.certificate_bound or None,
+        "dpop_bound_access_tokens": client.dpop_bound or None,
         "contacts": [*client.contacts],
         **{name: getattr(client, name) for name in PAGES},
     }
@@ -117,6 +139,9 @@ def _client(client_id: str, method: AuthMethod, redirect_uris: tuple[str, ...], 
         scopes=cast("tuple[str, ...]", read.get("scope", ())),
         keys=cast("tuple[PublicKey, ...]", read.get("jwks", ())),
         jwks_uris=_addresses(read),
+        certificate_subject=_subject(read),
+        certificate_bound=bool(read.get("tls_client_certificate_bound_access_tokens")),
+        dpop_bound=bool(read.get("dpop_bound_access_tokens")),
         contacts=cast("tuple[str, ...]", read.get("contacts", ())),
         **{name: cast("str | None", read.get(name)) for name in PAGES},
     )
@@ -130,9 +155,17 @@ def _addresses(read: Metadata) -> tuple[str, ...]:
     return cast("tuple[str, ...]", read.get("jwks_uris", ()))
 
 
-def _member(name: str, value: object) -> object:
+def _subject(read: Metadata) -> tuple[str, str] | None:
+    """RFC 8705 section 2.1.2: exactly one of them."""
+    given = [(name, cast("str", read[name])) for name in SUBJECTS if name in read]
+    if len(given) > 1:
+        raise ValueError(f"the subject of a certificate is one of {', '.join(SUBJECTS)} alone")
+    return given[0] if given else None
+
+
+def _member(name: str, kind: Callable[[object], object], value: object) -> object:
     try:
-        return METADATA[name](value)
+        return kind(value)
     except ValueError as wrong:
         raise _refusal(f"The client metadata {name} cannot be used: {wrong}.") from wrong
 

@@ -26,19 +26,21 @@ DIGESTS = 16
 """How many digests every entry commits to, facts and decoys together."""
 
 _COMMON = frozenset({"pat", "rid", "ms", "act", "cli", "pol"})
-_GRANT = frozenset({"doc", "scp", "aud", "pou", "nbf", "exp", "cat", "sig"})
+_GRANT = frozenset({"doc", "scp", "aud", "pou", "nbf", "exp", "cat", "sig", "aut"})
 
 
 KINDS: Mapping[str, frozenset[str]] = {
     "consent.grant": _COMMON | _GRANT,
     "consent.change": _COMMON | _GRANT | {"prv"},
     "consent.revoke": _COMMON | {"prv", "rsn"},
-    "token.issue": _COMMON | {"con", "jti", "jkt", "scp", "exp"},
+    "authority.grant": _COMMON | {"who", "rel", "exp"},
+    "authority.end": _COMMON | {"prv"},
+    "token.issue": _COMMON | {"con", "cas", "aut", "bg", "jti", "jkt", "x5t", "scp", "exp"},
     "token.revoke": _COMMON | {"tok", "rsn"},
     "read.permit": _COMMON | {"con", "tok", "int", "pou", "rty", "rids", "q", "st", "len", "bd", "late"},
     "read.done": _COMMON | {"prm", "len", "bd", "ok"},
     "read.deny": _COMMON | {"con", "tok", "int", "rsn"},
-    "bg.open": _COMMON | {"rsn", "scp", "exp"},
+    "bg.open": _COMMON | {"rsn", "scp", "exp", "bg"},
     "bg.review": _COMMON | {"bg", "rev", "out", "n_reads"},
     "res.altered": _COMMON | {"res", "was", "now", "src"},
     "contract.out": _COMMON | {"ctr", "clm", "in", "out", "amt", "cur"},

@@ -16,8 +16,9 @@ from gateway.core.tlog.disclosure import check_digests
 from gateway.core.tlog.entry import Entry, open_entry
 from gateway.errors import VerificationFailed
 
-ATTACHMENTS = frozenset({"doc", "rids"})
-"""Facts whose value is the `sha256_text` of an attached text: a Consent, the lines of released versions."""
+ATTACHMENTS = frozenset({"doc", "rids", "rsn"})
+"""Facts whose value is the `sha256_text` of an attached text: a Consent, the lines of released versions, why
+the glass was broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def encode_sidecar(
 
 def _check_attachments(attachments: Mapping[str, str]) -> None:
     if not attachments.keys() <= ATTACHMENTS:
-        raise ValueError("an attachment belongs to the fact doc or rids")
+        raise ValueError("an attachment belongs to the fact doc, rids or rsn")
 
 
 def _text(value: Json) -> str:

@@ -17,6 +17,7 @@ from gateway.auth.clients.registry import Secrets
 from gateway.auth.store.grants import Code, Grant
 from gateway.consents.draft import Draft
 from gateway.consents.service import ConsentService
+from gateway.core.canon import b64url
 from gateway.core.consent.rule import Consent, State
 from gateway.core.values import Ref
 from gateway.errors import LedgerUnavailable, StateUnavailable
@@ -446,6 +447,21 @@ async def test_a_proxy_lasts_no_longer_than_the_authority(counter: Counter) -> N
         assert (await visitor.submit(page, "allow", until=day(counter, 11))).status_code == 422
         assert "code" in await visitor.allow(page)
     assert (consents_of(counter, "pat-d")[-1].until_s or 0) <= counter.desk.now_s + 10 * 86_400
+    authority = counter.desk.entries("authority.grant")[-1]
+    entry = counter.desk.entries("consent.grant")[-1]
+    assert (authority.facts["who"], entry.facts["act"]) == ("RelatedPerson/rel-9", "RelatedPerson/rel-9")
+    assert entry.facts["aut"] == [authority.index, b64url(authority.leaf_hash)]
+
+
+async def test_an_authority_that_ends_today_carries_no_further(counter: Counter) -> None:
+    await _fresh(counter, "liv", Ref("RelatedPerson", "rel-7"))
+    now_s = counter.desk.now_s
+    made = await counter.authorities.allow("liv", "pat-h", "MTH", now_s + 300, "operator", now_s)
+    async with counter.browse() as visitor:
+        tokens = await visitor.tokens(await visitor.allow(await visitor.open("liv")))
+    end = datetime.fromisoformat(f"{day(counter, 0)}T23:59:59+00:00")
+    assert consents_of(counter, "pat-h")[-1].until_s == min(made.until_s, int(end.timestamp()))
+    assert 0 < tokens["expires_in"] <= 301
 
 
 async def test_an_authority_that_ended_meanwhile_allows_nothing(counter: Counter) -> None:

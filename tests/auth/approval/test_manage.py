@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from gateway.auth.glass.notices import Told, add
 from gateway.consents.draft import Draft
 from gateway.consents.service import ConsentService
 from gateway.core.consent.rule import State
@@ -221,3 +224,15 @@ async def test_a_form_from_another_site_withdraws_nothing(counter: Counter, visi
     headers = {"Origin": "https://evil.example"}
     assert (await visitor.client.post("/auth/manage", data=data, headers=headers)).status_code == 403
     assert item in items(await visitor.client.get("/auth/manage"))
+
+
+async def test_who_broke_the_glass_is_told(counter: Counter, visitor: Visitor) -> None:
+    told = Told(7, "h", "pat-a", "Practitioner/prac-er", "Dr Er", counter.desk.now_s, counter.desk.now_s + 60)
+    others = replace(told, entry=8, patient="pat-z", name="Dr Other")
+    for each in (told, others):
+        await counter.ports.database.run(partial(add, told=each, reason="life-threat"))
+    await allowed(visitor)
+    page = (await visitor.client.get("/auth/manage")).text
+    assert "Emergency access" in page
+    assert "Dr Er, records of pat-a. The patient&#39;s life or health is in danger now." in page
+    assert "Dr Other" not in page

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from sqlmodel import Session
 
-from gateway.auth.clients.origins import public_origins
-from gateway.auth.clients.registry import Secrets
+from gateway.auth.clients.origins import REMEMBERED, REMEMBERED_MS, public_origins
+from gateway.auth.clients.registry import TABLES, Secrets
+from gateway.auth.store.database import Database
 from tests.auth.desk import CLIENTS, ORIGIN, SECRET, Desk
 
+T = TypeVar("T")
 HOSTS = {
     "spelled": "https://spelled.example:443/cb",
     "port": "https://port.example:8443/cb",
@@ -58,4 +64,51 @@ async def test_an_origin(desk: Desk, origin: str, is_one: bool) -> None:
         await add(desk, client, f"https://{client}.example/cb")
     await desk.clients.remove("gone", desk.now_s)
     await desk.clients.set_disabled("off", True, desk.now_s)
-    assert await public_origins(desk.ports.database)(origin) is is_one
+    assert await public_origins(desk.ports.database, desk.ports.now_ms)(origin) is is_one
+
+
+class Counted(Database):
+    """Another connection to the same file, which counts what it is asked."""
+
+    looks = 0
+
+    async def run(self, work: Callable[[Session], T]) -> T:
+        self.looks += 1
+        return await super().run(work)
+
+
+@pytest.fixture
+def counted(desk: Desk, tmp_path: Path) -> Iterator[Counted]:
+    assert desk.now_s
+    database = Counted(tmp_path / "auth.db", TABLES)
+    yield database
+    database.close()
+
+
+async def test_an_answer_lasts_a_second(desk: Desk, counted: Counted) -> None:
+    now_ms = 1_000_000
+    origins = public_origins(counted, lambda: now_ms)
+    assert [await origins(origin) for origin in (ORIGIN, "https://x.example")] == [True, False]
+    await desk.clients.remove("public", desk.now_s)
+    await desk.clients.remove("other", desk.now_s)
+    await desk.clients.remove("once", desk.now_s)
+    await add(desk, "x", "https://x.example/cb")
+    now_ms += REMEMBERED_MS - 1
+    assert [await origins(origin) for origin in (ORIGIN, "https://x.example")] == [True, False]
+    assert counted.looks == 2
+    now_ms += 1
+    assert [await origins(origin) for origin in (ORIGIN, "https://x.example")] == [False, True]
+    now_ms -= 5  # a clock that was put back is no reason to believe what was remembered
+    assert counted.looks == 4
+    await origins(ORIGIN)
+    assert counted.looks == 5
+
+
+async def test_there_is_an_end_to_what_is_remembered(desk: Desk, counted: Counted) -> None:
+    origins = public_origins(counted, lambda: 1_000_000)
+    for number in range(REMEMBERED + 1):
+        await origins(f"https://{number}.example")
+    before = counted.looks
+    await origins("https://0.example")
+    await origins("https://0.example")
+    assert counted.looks == before + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.applications import Starlette
 from gateway.auth.clients import registry as registry_module
 from gateway.auth.clients.register import ASSIGNED, MAX_BYTES, Registration, Terms, register_routes
 from gateway.auth.store.grants import Access, Grant
+from gateway.tokens.vouching import read_authorities
 from tests.auth.registry import (
     APP,
     JWKS,
@@ -31,6 +33,7 @@ from tests.auth.registry import (
     form,
     make_registry,
 )
+from tests.support.certificates import issued
 
 CEILING = ("openid", "launch/patient", "patient/*.rs", "system/Observation.rs")
 INITIAL = "i" * 43
@@ -220,6 +223,35 @@ async def test_metadata_that_cannot_be_honoured_is_refused(registry: Registry, c
     changes, error = BAD[case]
     refused(await send(registry, "POST", body={**APP, **changes}), 400, error)
     assert await registry.clients.all() == []
+
+
+# --- Certificates ----------------------------------------------------------------------------------------
+
+OWN = issued("own")
+CERTIFIED: dict[str, dict[str, Any]] = {
+    "of its own": {
+        "token_endpoint_auth_method": "self_signed_tls_client_auth",
+        "jwks": {"keys": [OWN.jwk()]},
+    },
+    "an authority's": {
+        "token_endpoint_auth_method": "tls_client_auth",
+        "tls_client_auth_san_dns": "a.example",
+    },
+    "bound": {"tls_client_certificate_bound_access_tokens": True},
+}
+
+
+@pytest.mark.parametrize("case", CERTIFIED)
+async def test_certificates_are_registered_where_clients_can_have_them(registry: Registry, case: str) -> None:
+    refused(await send(registry, "POST", body={**APP, **CERTIFIED[case]}), 400, META)
+    registry.ports = replace(registry.ports, certificates=True)
+    answer = await send(registry, "POST", body={**APP, **CERTIFIED[case]})
+    assert answer.status_code == (400 if case == "an authority's" else 201)
+    registry.ports = replace(registry.ports, authorities=read_authorities(issued("a", authority=True).pem))
+    told = await registered(registry, {**APP, **CERTIFIED[case]})
+    for name, value in CERTIFIED[case].items():
+        assert told[name] == ({"keys": [{**OWN.jwk(), "use": "sig"}]} if name == "jwks" else value)
+    assert ("client_secret" in told) is (case == "bound")
 
 
 NOT_JSON = {

@@ -8,8 +8,9 @@ import pytest
 
 from gateway.auth.people.authorities import LONGEST_AUTHORITY_S
 from gateway.auth.people.registry import Person, Profile
+from gateway.core.canon import b64url
 from gateway.core.values import Ref
-from gateway.errors import BadRequest, NotFound
+from gateway.errors import BadRequest, LedgerUnavailable, NotFound
 from tests.auth.site import PASSWORD, START_S, Site
 
 DAY_S = 86_400
@@ -41,6 +42,49 @@ async def test_an_authority_that_is_ended_is_over_at_once_and_for_good(site: Sit
     assert ended.ended_s == START_S + 5
     assert await site.authorities.acts_for(mum, START_S + 5) == ("child-2",)
     assert (await site.authorities.end_authority(first.id, START_S + 9)).ended_s == START_S + 5
+
+
+async def test_it_is_in_the_ledger_before_it_counts(site: Site, mum: Person) -> None:
+    made = await site.authorities.allow(**GIVEN)
+    [entry] = site.recorded
+    assert (entry.kind, entry.patient) == ("authority.grant", "child-1")
+    assert {name: entry.facts[name] for name in ("pat", "act", "who", "rel", "exp", "pol")} == {
+        "pat": "Patient/child-1",
+        "act": "operator",
+        "who": "RelatedPerson/rp-1",
+        "rel": "MTH",
+        "exp": START_S + DAY_S,
+        "pol": "p-1",
+    }
+    assert (made.entry, made.hash) == (0, b64url(bytes(32)))
+
+
+async def test_what_cannot_be_recorded_is_no_authority(site: Site, mum: Person) -> None:
+    site.failing = LedgerUnavailable()
+    with pytest.raises(LedgerUnavailable):
+        await site.authorities.allow(**GIVEN)
+    assert await site.authorities.acts_for(mum, START_S) == ()
+
+
+async def test_its_end_is_recorded_once_and_names_it(site: Site, mum: Person) -> None:
+    made = await site.authorities.allow(**GIVEN)
+    for after in (5, 6):
+        ended = await site.authorities.end_authority(made.id, START_S + after)
+    [_, entry] = site.recorded
+    assert (entry.kind, entry.patient, entry.facts["prv"]) == ("authority.end", "child-1", [0, made.hash])
+    assert entry.facts["act"] == "operator"
+    assert ended.end_entry == 1
+
+
+async def test_an_end_holds_without_the_ledger_and_is_recorded_later(site: Site, mum: Person) -> None:
+    made = await site.authorities.allow(**GIVEN)
+    site.failing = LedgerUnavailable()
+    with pytest.raises(LedgerUnavailable):
+        await site.authorities.end_authority(made.id, START_S + 5)
+    assert await site.authorities.acts_for(mum, START_S + 5) == ()
+    site.failing = None
+    ended = await site.authorities.end_authority(made.id, START_S + 9)
+    assert (ended.ended_s, ended.end_entry) == (START_S + 5, 1)
 
 
 @pytest.mark.parametrize(

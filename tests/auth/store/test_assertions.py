@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from gateway.auth.store.assertions import LINGER_S, TABLES, UsedAssertion, first_use
+from gateway.auth.clients.registry import SWEEP_EVERY_S, Clients
+from gateway.auth.store.assertions import LINGER_S, TABLES, UsedAssertion, first_use, sweep
 from gateway.auth.store.database import Database
 
 NOW_S = 1_800_000_000
@@ -52,4 +53,18 @@ def test_it_is_forgotten_when_it_has_been_over_for_a_while(
 ) -> None:
     assert use(database, "svc", "old")
     assert use(database, "svc", "new", NOW_S + 1000, NOW_S + later_s)
-    assert ("old" in kept(database)) is left
+    database.run_now(lambda session: sweep(session, NOW_S + later_s))
+    assert kept(database) == (["new", "old"] if left else ["new"])
+    assert not use(database, "svc", "new", NOW_S + 1000, NOW_S + later_s)
+
+
+async def test_whoever_uses_them_forgets_them_now_and_then(database: Database) -> None:
+    """As many stay as come in the time between, whatever comes."""
+    clients = Clients(database)
+    ends_s = NOW_S + LINGER_S + 301
+    for now_s, jti in ((NOW_S, "old"), (ends_s - 1, "a"), (ends_s, "b")):
+        assert await clients.first_use("svc", jti, now_s + 300, now_s)
+    assert kept(database) == ["a", "b", "old"], "they were looked at a second ago"
+    assert await clients.first_use("svc", "c", ends_s + 1000, ends_s - 1 + SWEEP_EVERY_S)
+    assert kept(database) == ["a", "b", "c"]
+    assert not await clients.first_use("svc", "a", ends_s + 299, ends_s + SWEEP_EVERY_S)

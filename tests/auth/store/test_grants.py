@@ -81,6 +81,46 @@ def test_a_refresh_token_comes_back_within_the_grace_alone(databases: list[Datab
     assert claim(NOW_S + 60) is None
 
 
+def test_the_grace_is_over_once_a_successor_was_used(databases: list[Database]) -> None:
+    def claim(digest: bytes) -> Refresh | Replayed | None:
+        found = databases[0].run_now(lambda s: grants.claim_refresh(s, digest, "app", NOW_S))
+        assert not isinstance(found, Code)
+        return found
+
+    def follow(number: int) -> bytes:
+        made = bytes([number] * 32)
+        successor = Refresh(digest=made, grant="g", client="app", before=DIGEST, exp_s=NOW_S + 60)
+        databases[0].run_now(lambda session: session.add(successor))
+        return made
+
+    assert isinstance(claim(DIGEST), Refresh)
+    first, second = follow(1), follow(2)
+    assert isinstance(claim(DIGEST), Refresh)  # no successor was used: the answers may have been lost
+    assert isinstance(claim(second), Refresh)
+    assert claim(DIGEST) == Replayed("g")
+    assert isinstance(claim(first), Refresh)
+
+
+def test_the_grants_of_one_are_ended_and_owed(databases: list[Database]) -> None:
+    def fill_more(session: Session) -> None:
+        for name, subject in (("g1", "s"), ("g2", "s"), ("h", "t")):
+            words = {"client": "app", "audience": "b", "scope": "", "purposes": "", "context": "{}"}
+            times = {"created_s": NOW_S, "until_s": NOW_S + 1000}
+            session.add(Grant.model_validate({"id": name, "subject": subject, **words, **times}))
+            session.flush()
+            session.add(Access(entry=len(name) * 10 + ord(name[-1]), hash="h", grant=name, exp_s=NOW_S + 60))
+
+    database = databases[0]
+    database.run_now(fill_more)
+    assert [g.id for g in database.run_now(lambda s: grants.grants_of(s, "s"))] == ["g", "g1", "g2"]
+    database.run_now(lambda s: grants.end_grants(s, grants.grants_of(s, "s"), NOW_S))
+    assert database.run_now(lambda s: grants.grants_of(s, "s")) == []
+    assert [g.id for g in database.run_now(lambda s: grants.grants_of(s, "t"))] == ["h"]
+    assert database.run_now(lambda s: grants.unfinished(s, NOW_S, "s")) == ["g1", "g2"]
+    assert database.run_now(lambda s: grants.unfinished(s, NOW_S, "t")) == []
+    assert database.run_now(lambda s: grants.unfinished(s, NOW_S)) == ["g1", "g2"]
+
+
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_what_is_given_back_can_be_claimed_again(databases: list[Database], claim: Claim) -> None:
     for at_s in (NOW_S, NOW_S + GRACE_S + 1):

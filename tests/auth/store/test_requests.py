@@ -56,6 +56,27 @@ def chosen(database: Database, login: str, patient: str | None) -> bool:
     return database.run_now(lambda db: requests.choose_patient(db, ID, login, patient, T))
 
 
+def test_an_encounter_is_the_chosen_patients(database: Database) -> None:
+    def choose(login: str, encounter: str | None) -> bool:
+        return database.run_now(lambda db: requests.choose_encounter(db, ID, login, encounter, T))
+
+    def encounter() -> str | None:
+        return database.run_now(lambda db: db.get_one(requests.PendingRequest, ID).encounter)
+
+    add(database)
+    opened(database, "one")
+    assert not choose("two", "enc-1")
+    assert chosen(database, "one", "pat-a")
+    assert choose("one", "enc-1")
+    assert encounter() == "enc-1"
+    assert chosen(database, "one", "pat-b")
+    assert encounter() is None
+    assert choose("one", "")
+    assert encounter() == ""
+    assert claimed(database, "one")
+    assert not choose("one", "enc-1")
+
+
 def test_it_is_of_the_session_that_opened_it(database: Database) -> None:
     add(database)
     assert not claimed(database, "one")

@@ -113,5 +113,5 @@ async def test_all_sessions_of_a_person_end_and_no_others(site: Site, begin: Cal
 async def test_sessions_that_are_over_are_removed(site: Site, begin: Callable[..., None]) -> None:
     begin(exp_s=START_S + 5)
     begin(b"t", exp_s=START_S + 6)
-    begin(b"u", created_s=START_S + 5)
+    begin(b"u", created_s=START_S + 5, seen_s=START_S + 5)
     assert site.database.run_now(lambda s: set(s.exec(select(BrowserSession.id)))) == {"t", "u"}

@@ -65,7 +65,7 @@ async def test_a_proof_binds_the_token_and_its_entry(desk: Desk, client: str) ->
     answer = await given(await with_code(desk, proof(desk), client=client))
     assert answer["token_type"] == "DPoP"
     assert claims_of(answer["access_token"])["cnf"] == {"jkt": OWNER.thumbprint}
-    assert (await desk.verify(answer["access_token"])).key == OWNER.thumbprint
+    assert (await desk.verify(answer["access_token"])).confirmation == ("jkt", OWNER.thumbprint)
     [entry] = desk.entries("token.issue")
     assert entry.facts["jkt"] == OWNER.thumbprint
 
@@ -84,7 +84,7 @@ async def test_services_have_bound_tokens_too(desk: Desk, algorithm: str) -> Non
     form = {"grant_type": "client_credentials", "scope": "system/*.rs", **desk.asserting("service")}
     answer = await given(await desk.post("/auth/token", form, DPoP=proof(desk, holder)))
     assert (answer["token_type"], answer["expires_in"]) == ("DPoP", 300)
-    assert (await desk.verify(answer["access_token"])).key == holder.thumbprint
+    assert (await desk.verify(answer["access_token"])).confirmation == ("jkt", holder.thumbprint)
 
 
 def bad_proofs(desk: Desk) -> dict[str, list[str]]:
@@ -203,6 +203,18 @@ async def introspected(desk: Desk, token: str, scheme: str, *proofs: str) -> htt
     return await desk.http.post("/auth/introspect", data={"token": token}, headers=headers)
 
 
+def challenge(error: str) -> str:
+    return f'DPoP error="{error}", algs="{" ".join(ALGORITHMS)}"'
+
+
+async def test_a_token_that_is_none_is_challenged_by_its_scheme(desk: Desk) -> None:
+    bearer = 'Bearer error="invalid_token"'
+    for scheme, expected in (("DPoP", challenge("invalid_token")), ("Bearer", bearer)):
+        response = await introspected(desk, "a.b.c", scheme, "x")
+        said(response, 401, "invalid_token")
+        assert response.headers["www-authenticate"] == expected
+
+
 async def test_a_bound_token_asks_with_its_proof(desk: Desk) -> None:
     token = (await given(await with_code(desk, proof(desk))))["access_token"]
     sound = proof(desk, address=INTROSPECT, token=token)
@@ -220,7 +232,7 @@ async def test_a_bound_token_asks_with_its_proof(desk: Desk) -> None:
     for name, (scheme, proofs, error) in refused.items():
         response = await introspected(desk, token, scheme, *proofs)
         said(response, 401, error)
-        assert response.headers["www-authenticate"].startswith(("DPoP", "Bearer")), name
+        assert response.headers["www-authenticate"] == challenge(error), name
 
 
 async def test_a_bearer_token_is_not_taken_with_a_proof(desk: Desk) -> None:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
-from gateway.core.consent.evaluate import Asker, Because, Bound, Refused, ResourceFacts, Verdict, bind
+from gateway.core.consent.evaluate import Asker, Because, Bound, Refused, ResourceFacts, Rules, Verdict, bind
 from gateway.core.consent.labels import ACT_CODE, CONFIDENTIALITY, LEVELS
-from gateway.core.consent.rule import ALWAYS, KINDS, Consent, Effect, Match, Node, Period, State, walk
-from gateway.core.consent.verdict import Holds
+from gateway.core.consent.rule import (
+    ALWAYS,
+    KINDS,
+    Consent,
+    DataRef,
+    Effect,
+    Match,
+    Node,
+    Period,
+    State,
+    walk,
+)
+from gateway.core.consent.verdict import UNKNOWN, Content
 from gateway.core.values import ConsentRef, Label, Scope, Term
 
 NOW_S = 1_780_308_000  # 2026-06-01T10:00:00Z
 HASH = "A" * 43
 APP = "client:app-1"
+OPT_IN = Rules()
 
 
 def scope(text: str) -> Scope:
@@ -89,10 +101,59 @@ def label(text: str) -> Label:
     return Label(CONFIDENTIALITY if text in tuple(LEVELS) else ACT_CODE, text)
 
 
+@dataclass(frozen=True)
+class Told:
+    """Content of which each answer is given: terms by name, codes and classes by code, periods and related
+    records by themselves. What is not given cannot be told."""
+
+    terms: dict[str, bool | None] = field(default_factory=dict)
+    codes: dict[str, bool | None] = field(default_factory=dict)
+    primary: dict[str, bool | None] = field(default_factory=dict)
+    classes: dict[str, bool | None] = field(default_factory=dict)
+    inside: dict[Period, bool | None] = field(default_factory=dict)
+    overlaps: dict[Period, bool | None] = field(default_factory=dict)
+    related: dict[DataRef, bool | None] = field(default_factory=dict)
+
+    def holds(self, term: Term) -> bool | None:
+        return self.terms.get(term.name)
+
+    def has_code(self, code: Label, *, primary: bool) -> bool | None:
+        return (self.primary if primary else self.codes).get(code.code)
+
+    def is_class(self, kind: Label) -> bool | None:
+        return self.classes.get(kind.code)
+
+    def within(self, period: Period) -> bool | None:
+        return self.inside.get(period)
+
+    def touches(self, period: Period) -> bool | None:
+        return self.overlaps.get(period)
+
+    def relates(self, data: DataRef) -> bool | None:
+        return self.related.get(data)
+
+
+@dataclass(frozen=True)
+class Terms(Told):
+    """Content whose constraints are answered by a function."""
+
+    answer: Callable[[Term], bool | None] = lambda _: None
+
+    def holds(self, term: Term) -> bool | None:
+        return self.answer(term)
+
+
 def record(
-    kind: str = "Observation", labels: str = "", patients: str = "p1", holds: Holds = lambda _: None
+    kind: str = "Observation",
+    labels: str = "",
+    patients: str = "p1",
+    holds: Callable[[Term], bool | None] | None = None,
+    content: Content = UNKNOWN,
 ) -> ResourceFacts:
-    return ResourceFacts(kind, frozenset(map(label, labels.split())), frozenset(patients.split()), holds)
+    inside = content if holds is None else Terms(answer=holds)
+    return ResourceFacts(
+        kind, frozenset(map(label, labels.split())), frozenset(patients.split()), "1", inside
+    )
 
 
 def bound(
@@ -102,11 +163,12 @@ def bound(
     now_s: int = NOW_S,
     only: frozenset[str] | None = None,
     contained: bool = False,
+    rules: Rules = OPT_IN,
 ) -> Bound:
     def of(patient: str) -> list[Consent]:
         return [consent for consent in given if consent.patient == patient]
 
-    return bind(of, who or asker(), now_s, only, contained=contained)
+    return bind(of, who or asker(), now_s, only, replace(rules, contained=rules.contained or contained))
 
 
 def outcome(verdict: Verdict) -> str:

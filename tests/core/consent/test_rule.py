@@ -34,7 +34,17 @@ GRANTEES = [
     ("practitioner:prac-1", True),
     ("practitioner:", False),
     ("Practitioner/prac-1", False),
-    ("group:g", False),
+    ("group:g", True),
+    ("careteam:c", True),
+    ("patient:p-1", True),
+    ("relative:r-1", True),
+    ("device:d", True),
+    ("practitionerrole:pr", True),
+    ("role:clinician", True),
+    ("role:http://x.example/roles|nurse", True),
+    ("role:", False),
+    ("role:head nurse", False),
+    ("person:p", False),
     ("app-1", False),
     ("", False),
 ]
@@ -59,7 +69,7 @@ def test_no_client_spells_the_client_of_another_issuer() -> None:
 
 
 @pytest.mark.parametrize(
-    "known", [frozenset(), frozenset({"organization", "practitioner"}), frozenset({"client", "device"})]
+    "known", [frozenset(), frozenset({"organization", "practitioner"}), frozenset({"client", "person"})]
 )
 def test_the_client_is_always_known_and_nothing_else_is_a_kind(known: frozenset[str]) -> None:
     with pytest.raises(ValueError, match="known are kinds"):

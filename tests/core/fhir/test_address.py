@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.fhir.address import Address, _by_shape, _plain, parse_address
-from gateway.errors import ConsentryError
+from gateway.errors import ConsentryError, MethodNotAllowed
 from gateway.mapping import load_catalogue
 
 R4 = load_catalogue("R4")
@@ -58,3 +58,32 @@ def test_both_readings_agree(method: str, segments: list[bytes], has_query: bool
     except ConsentryError:
         in_general = None
     assert in_one_step is None or in_one_step == in_general
+
+
+CONFIRM = b"/MedicationRequest/rx/$confirm"
+
+
+@pytest.mark.parametrize(
+    ("path", "interaction"),
+    [
+        (CONFIRM, "$confirm"),
+        (b"/MedicationRequest/rx/_history/1/$confirm", "operation"),
+        (b"/MedicationRequest/$confirm", "operation"),
+        (b"/MedicationStatement/rx/$confirm", "operation"),
+        (b"/MedicationRequest/rx/$Confirm", "operation"),
+        (b"/$confirm", "operation"),
+    ],
+    ids=repr,
+)
+def test_a_prescription_is_confirmed_at_its_own_address(path: bytes, interaction: str) -> None:
+    for method in ("GET", "HEAD"):
+        address = parse_address(method, path, R4, has_query=False)
+        assert address.interaction == interaction
+    if interaction == "$confirm":
+        assert (address.type, address.id) == ("MedicationRequest", "rx")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_to_confirm_is_to_read(method: str) -> None:
+    with pytest.raises(MethodNotAllowed):
+        parse_address(method, CONFIRM, R4, has_query=False)

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.fhir.addresses import Bases
-from gateway.core.fhir.facts import facts_of
+from gateway.core.fhir.edits import applied
+from gateway.core.fhir.facts import Facts, facts_of
+from gateway.core.fhir.mask import MASKED
 from gateway.core.fhir.outline import Outline
-from gateway.core.fhir.redact import MASKED, SUBSETTED, hidden_targets, redact, reshape
+from gateway.core.fhir.redact import SUBSETTED, hidden_targets, redactions, reshape
 from gateway.core.values import Ref, Shape
 from gateway.mapping import load_catalogue, load_outlines
 
@@ -31,6 +33,10 @@ def observation(**more: Any) -> dict[str, Any]:
         "subject": {"reference": "Patient/a"},
         **more,
     }
+
+
+def redact(raw: bytes, facts: Facts, *seen: frozenset[Any]) -> bytes:
+    return applied(raw, redactions(facts, *seen))
 
 
 def redacted(tree: dict[str, Any], *visible: Ref) -> dict[str, Any]:

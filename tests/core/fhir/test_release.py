@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.consent.egress import EGRESS
 from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.contained import Inner
@@ -19,12 +20,14 @@ from gateway.core.fhir.release import (
     Content,
     Cursor,
     Review,
+    as_judged,
     build_instance,
     build_searchset,
     lines_of_versions,
     review_page,
-    without_banned,
 )
+from gateway.core.fhir.scan import Place
+from gateway.core.fhir.telling import NOTICE, Notice, Telling
 from gateway.core.values import Label, Ref, Shape
 from gateway.errors import UpstreamUnusable
 from gateway.mapping import load_catalogue, load_outlines
@@ -39,6 +42,12 @@ UP = BASES.upstream
 class Said:
     visible: bool
     reason: str
+    cuts: tuple[Place, ...] = ()
+    trims: tuple[Place, ...] | None = None
+    left: frozenset[Label] | None = None
+
+
+SILENT = Telling("silent", EGRESS)
 
 
 def of_a(facts: Facts, content: Content) -> Said:
@@ -62,7 +71,7 @@ def bundle(*entries: Any, links: dict[str, str] | None = None, **more: Any) -> b
 
 
 def review(body: bytes, *required: tuple[str, str]) -> Review:
-    return review_page(body, "Observation", BASES, required, facts, of_a, lambda holder, inner: True)
+    return review_page(body, "Observation", BASES, required, facts, of_a, lambda holder, inner, content: True)
 
 
 def ids(found: Review) -> list[str]:
@@ -204,6 +213,7 @@ def searchset(found: Review, next_link: str | None = None) -> dict[str, Any]:
         BASES.public,
         "https://gw.example/fhir/Observation?a=%22",
         next_link,
+        SILENT,
     )
     made: dict[str, Any] = json.loads(body)
     return made
@@ -237,8 +247,49 @@ def test_a_page_of_several_has_no_total() -> None:
 def test_a_mention_is_kept_for_who_sees_its_target() -> None:
     raw = json.dumps(observation(hasMember=[{"reference": "Observation/y", "display": "d"}])).encode()
     candidate = Candidate(raw, facts(raw))
-    assert build_instance(candidate, {Ref("Observation", "y")}, Shape(), OUTLINES) == raw
-    assert b'"d"' not in build_instance(candidate, frozenset(), Shape(), OUTLINES)
+    assert build_instance(candidate, {Ref("Observation", "y")}, Shape(), OUTLINES, SILENT) == raw
+    assert b'"d"' not in build_instance(candidate, frozenset(), Shape(), OUTLINES, SILENT)
+
+
+OUTCOME = {"resource": json.loads(NOTICE), "search": {"mode": "outcome"}}
+
+
+@pytest.mark.parametrize(
+    ("notice", "of_a_cut", "of_a_whole", "of_none"),
+    [
+        ("silent", [], [], []),
+        ("generic", [OUTCOME], [OUTCOME], [OUTCOME]),
+        ("explicit", [OUTCOME], [], []),
+    ],
+)
+def test_a_searchset_says_that_something_may_be_withheld(
+    notice: Notice, of_a_cut: list[object], of_a_whole: list[object], of_none: list[object]
+) -> None:
+    """Generic, it is the same whatever was hidden; whole records that are withheld are not told of at all."""
+
+    def entries(*patients: str, cuts: tuple[Place, ...] = ()) -> Any:
+        def judge(found: Facts, content: Content) -> Said:
+            return replace(of_a(found, content), cuts=cuts)
+
+        raw = bundle(*(observation(f"o{n}", patient) for n, patient in enumerate(patients)))
+        page = review_page(raw, "Observation", BASES, (), facts, judge, lambda *_: True)
+        told = Telling(notice, EGRESS)
+        made = json.loads(build_searchset(page, frozenset(), Shape(), OUTLINES, "b", "s", None, told))
+        assert made["total"] == len(page.candidates)
+        return [entry for entry in made.get("entry", []) if entry["search"]["mode"] == "outcome"]
+
+    assert entries("a", "a", cuts=(("code",),)) == of_a_cut
+    assert entries("a", "b") == of_a_whole
+    assert entries("b") == entries() == of_none
+
+
+def test_mentions_of_a_record_that_is_cut_do_not_speak() -> None:
+    found = review(bundle(observation("1"), observation("2")))
+    [whole, other] = found.candidates
+    cut = replace(found, candidates=(whole, other._replace(cuts=(("code",),))))
+    assert cut.released() == {Ref("Observation", "1")}
+    trimmed = replace(found, candidates=(whole._replace(trims=(("code",),)), other._replace(trims=())))
+    assert trimmed.released() == {Ref("Observation", "2")}
 
 
 def condition(id: str, label: str | None = None) -> dict[str, Any]:
@@ -252,7 +303,7 @@ def test_contained_records_are_judged() -> None:
         observation("1", contained=[doctor, condition("c", "HIV"), condition("d")]), observation("2")
     )
 
-    def but_hiv(holder: Facts, inner: Inner) -> bool:
+    def but_hiv(holder: Facts, inner: Inner, content: Content) -> bool:
         assert (holder.id, inner.type) == ("1", "Condition")
         return Label("s", "HIV") not in inner.labels
 
@@ -261,8 +312,10 @@ def test_contained_records_are_judged() -> None:
     first = searchset(found)["entry"][0]["resource"]
     assert first["contained"] == [doctor, condition("d")]
     assert [candidate.banned for candidate in review(body).candidates] == [frozenset()] * 2
-    alone = without_banned(
-        Candidate(json.dumps(condition("c")).encode(), facts(json.dumps(condition("c")).encode())), but_hiv
+    alone = as_judged(
+        Candidate(json.dumps(condition("c")).encode(), facts(json.dumps(condition("c")).encode())),
+        Said(True, "consent"),
+        but_hiv,
     )
     assert alone.banned == frozenset()
 
@@ -323,8 +376,12 @@ def test_what_leaves_is_strict_json(
         found = facts(raw)
     except codec.CodecError:
         return
-    candidate = without_banned(Candidate(raw, found), lambda holder, inner: not bans)
-    left = codec.parse(build_instance(candidate, frozenset(), shape, OUTLINES))
+    candidate = as_judged(
+        Candidate(raw, found), Said(True, "consent"), lambda holder, inner, content: not bans
+    )
+    left = codec.parse(build_instance(candidate, frozenset(), shape, OUTLINES, SILENT))
     assert (left["resourceType"], left["id"]) == ("Observation", "x")
-    page = build_searchset(Review((candidate,), {}), frozenset(), shape, OUTLINES, BASES.public, "s", None)
+    page = build_searchset(
+        Review((candidate,), {}), frozenset(), shape, OUTLINES, BASES.public, "s", None, SILENT
+    )
     assert codec.parse(page)["entry"][0]["resource"] == left

@@ -21,7 +21,7 @@ REGISTERED = {
     *("client_id", "scope", "auth_time", "acr", "amr", "roles", "groups", "entitlements"),
     *("patient", "encounter", "fhirUser", "fhirContext", "need_patient_banner", "smart_style_url"),
     *("intent", "tenant", "nonce", "at_hash", "c_hash", "azp", "cnf", "act", "authorization_details"),
-    *("purpose_of_use", "role", "organization", "consent", "token_entry"),
+    *("purpose_of_use", "role", "organization", "case", "consent", "token_entry", "break_glass"),
 }
 
 
@@ -49,9 +49,9 @@ def plain(token: Token, field: str) -> object:
             return [scope.text for scope in value]
         case "purposes":
             return list(value)
-        case "issued":
+        case "issued" | "confirmation" | "glass":
             return value and list(value)
-        case "fhir_user" | "organization":
+        case "fhir_user" | "organization" | "case":
             return value and str(value)
         case "consents":
             return value if value is None else [[ref.id, ref.entry, ref.hash] for ref in value]

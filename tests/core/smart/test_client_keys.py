@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.smart.client_keys import MAX_KEYS, PublicKey, check_keys, read_keys
+from gateway.core.smart.client_keys import MAX_KEYS, PublicKey, check_keys, read_certified_keys, read_keys
 
 RSA = {"kty": "RSA", "kid": "r", "n": "AQAB" * 86, "e": "AQAB"}
 EC = {"kty": "EC", "kid": "e", "crv": "P-384", "x": "A" * 64, "y": "B" * 64}
@@ -78,6 +78,51 @@ def test_sets_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"key|jwks") as caught:
         read_keys(value)
     assert "AQAB" not in str(caught.value)
+
+
+# --- With certificates ----------------------------------------------------------------------------------
+
+CERTIFIED = {**P256, "x5c": ["MIIB", "MIIC"]}
+
+
+@pytest.mark.parametrize("crv", ["P-256", "P-384", "P-521"])
+def test_keys_with_certificates_are_read_with_the_first(crv: str) -> None:
+    decorated = {**CERTIFIED, "crv": crv, "x5t": "x", "x5u": "https://a.example/c", "ext": True}
+    [key] = read_certified_keys({"keys": [decorated, RSA, OKP, {**CERTIFIED, "use": "enc"}]})
+    assert (key.certificate, key.curve) == ("MIIB", crv)
+    assert key.jwk == {**P256, "crv": crv, "x5c": ["MIIB"], "use": "sig"}
+    assert read_certified_keys({"keys": [key.jwk]}) == (key,)
+
+
+NO_CERTIFICATES: dict[str, Any] = {
+    "none": P256,
+    "no list": {**CERTIFIED, "x5c": "MIIB"},
+    "an empty list": {**CERTIFIED, "x5c": []},
+    "null": {**CERTIFIED, "x5c": None},
+    "no text": {**CERTIFIED, "x5c": [1]},
+    "no digits": {**CERTIFIED, "x5c": [""]},
+    "base64url": {**CERTIFIED, "x5c": ["MI-B"]},
+    "without padding": {**CERTIFIED, "x5c": ["MIIBM"]},
+    "too long": {**CERTIFIED, "x5c": ["MIIB" * 4097]},
+    "another curve": {**CERTIFIED, "crv": "secp256k1"},
+    "another type": {**OKP, "x5c": ["MIIB"]},
+    "a private key": {**CERTIFIED, "d": "AQAB"},
+}
+
+
+@pytest.mark.parametrize("key", NO_CERTIFICATES.values(), ids=NO_CERTIFICATES)
+def test_a_set_without_certificates_is_refused(key: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"key|jwks"):
+        read_certified_keys({"keys": [key]})
+
+
+def test_a_certified_key_signs_no_assertions_and_the_other_way_round() -> None:
+    [certified], [bare] = read_certified_keys({"keys": [CERTIFIED]}), read_keys({"keys": [EC]})
+    check_keys([certified], certified=True)
+    with pytest.raises(ValueError, match="fits none"):
+        check_keys([certified])
+    with pytest.raises(ValueError, match="no certificate"):
+        check_keys([bare], certified=True)
 
 
 def test_a_key_is_checked_when_built() -> None:

@@ -162,6 +162,12 @@ def test_the_least_document() -> None:
     }
 
 
+def test_certificates_are_told_of_where_clients_can_have_them() -> None:
+    said = smart_configuration(replace(LEAST, certificates=True))
+    assert said.pop("tls_client_certificate_bound_access_tokens") is True
+    assert said == smart_configuration(LEAST)
+
+
 @pytest.mark.parametrize(("fact", "gone"), GOES_WITH.items(), ids=GOES_WITH)
 def test_only_what_works_is_listed(fact: str, gone: set[str]) -> None:
     server = without(FULL, fact)
@@ -193,6 +199,7 @@ def test_openid_configuration() -> None:
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        "authorization_response_iss_parameter_supported": True,
     }
 
 

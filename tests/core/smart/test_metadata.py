@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from gateway.core.smart.client import Client
+from gateway.core.smart.client_keys import PublicKey
 from gateway.core.smart.metadata import METADATA, metadata_json, read_metadata
 from gateway.errors import OAuthError
 
 RSA = {"kty": "RSA", "kid": "r", "n": "AQAB", "e": "AQAB"}
+CERTIFIED_MEMBERS = {"crv": "P-256", "x": "A" * 43, "y": "B" * 43}
+CERTIFIED = {"kty": "EC", "kid": "c", **CERTIFIED_MEMBERS, "x5c": ["MIIB", "MIIC"]}
 REDIRECT = "https://app.example/cb"
 APP: dict[str, Any] = {"client_name": "App", "redirect_uris": [REDIRECT]}
 SERVICE: dict[str, Any] = {
@@ -55,6 +58,41 @@ READ: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "jwks_uris": ["https://a.example/k", "https://a.example/l"],
         },
         {"jwks_uris": ("https://a.example/k", "https://a.example/l")},
+    ),
+    "an authority's certificates": (
+        {
+            **APP,
+            "token_endpoint_auth_method": "tls_client_auth",
+            "tls_client_auth_subject_dn": "CN=svc",
+            "tls_client_certificate_bound_access_tokens": True,
+        },
+        {
+            "kind": "asymmetric",
+            "certificate_subject": ("tls_client_auth_subject_dn", "CN=svc"),
+            "certificate_bound": True,
+            "dpop_bound": False,
+        },
+    ),
+    "certificates of its own": (
+        {
+            **SERVICE,
+            "token_endpoint_auth_method": "self_signed_tls_client_auth",
+            "jwks": {"keys": [CERTIFIED, RSA]},
+            "tls_client_certificate_bound_access_tokens": False,
+        },
+        {
+            "kind": "asymmetric",
+            "keys": (PublicKey("c", "EC", tuple(CERTIFIED_MEMBERS.items()), None, "MIIB"),),
+            "certificate_bound": False,
+        },
+    ),
+    "a key's certificate, where keys sign": (
+        {**SERVICE, "jwks": {"keys": [{**RSA, "x5c": ["MIIB"]}]}},
+        {"keys": (PublicKey("r", "RSA", (("n", "AQAB"), ("e", "AQAB"))),)},
+    ),
+    "tokens bound to a key": (
+        {**APP, "dpop_bound_access_tokens": True},
+        {"dpop_bound": True, "certificate_bound": False},
     ),
     "unknown members": (
         {**APP, "software_id": 4, "client_name#de": None, "client_id": "admin", "client_secret": "x"},

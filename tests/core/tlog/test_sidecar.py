@@ -43,7 +43,7 @@ def test_the_form_is_canonical_json() -> None:
 def test_what_was_just_built_is_encoded_the_same_way() -> None:
     assert encode_sidecar(BUILT.disclosures, BUILT.digests, {"doc": DOCUMENT}) == SIDECAR.encode()
     assert encode_sidecar(BUILT.disclosures, BUILT.digests, {}) == replace(SIDECAR, attachments={}).encode()
-    with pytest.raises(ValueError, match="doc or rids"):
+    with pytest.raises(ValueError, match="doc, rids or rsn"):
         encode_sidecar(BUILT.disclosures, BUILT.digests, {"pat": "x"})
 
 

@@ -21,64 +21,92 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from gateway import mapping
+from gateway.app.glass import policy_of, sender_of
+from gateway.app.log_in import provider_of
 from gateway.auth.clients.register import Registration, Terms
 from gateway.auth.discovery import well_known_of
+from gateway.auth.log_in import LogIn
 from gateway.auth.ports import Base
 from gateway.auth.ports import Ports as AuthPorts
-from gateway.auth.server import AuthorizationServer, authorization_server, open_database, scopes_served
+from gateway.auth.server import (
+    AuthorizationServer,
+    BreakGlass,
+    authorization_server,
+    open_database,
+    scopes_served,
+)
 from gateway.auth.store.database import Database
 from gateway.auth.tokens.openid import IdTokens
 from gateway.config import Issuer as IssuerSettings
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings
-from gateway.core.canon import b64url
-from gateway.core.decide import House
 from gateway.core.fhir import match
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.facts import Inspector
+from gateway.core.fhir.telling import Notice
+from gateway.core.labels.remembered import Labelling
+from gateway.core.roles.ceiling import Roles
 from gateway.core.smart.discovery import capability_security
 from gateway.core.smart.issuers import IssuerRule
 from gateway.core.smart.scopes import Evaluable
+from gateway.core.standing import House
 from gateway.core.tlog.disclosure import derive_keys
 from gateway.entropy import random_bytes
-from gateway.house import OpenHouse, auth_database_of, catalogue_of, new_id, now_ms
+from gateway.house import (
+    OpenHouse,
+    auth_database_of,
+    catalogue_of,
+    intake_of,
+    label_policy,
+    new_id,
+    new_secret,
+    now_ms,
+    reading_of,
+    usual_release,
+)
 from gateway.ledger.token_key_files import TokenKeyFiles
 from gateway.ledger.token_keys import OPENID
-from gateway.pipeline import Ports
+from gateway.pipeline import Incoming, Ports, serve
 from gateway.tokens.fetch import HttpxFetch
 from gateway.tokens.keysets import FileKeys, Keys, RemoteKeys
 from gateway.tokens.own import OwnKeys
 from gateway.tokens.pages import PageSealer
 from gateway.tokens.used_proofs import UsedProofs
 from gateway.tokens.verifier import Issuer, Verifier
+from gateway.tokens.vouching import Authorities
 from gateway.upstream.client import Upstream
 from gateway.web.admin import admin_routes
+from gateway.web.admin_fhir import FhirConsents
 from gateway.web.capabilities import capability_statement
 from gateway.web.fhir import FhirEndpoint
 from gateway.web.health import health_routes
 from gateway.web.ledger import ledger_routes
 from gateway.web.metrics import Metrics
+from gateway.web.operator import guarded_by
+from gateway.web.previews import preview_routes
 from gateway.web.routes import Dispatcher
+from gateway.web.senders import AddressHeader, Senders, Trust
 
-SECRET_BYTES = 32
 
-
-def application(house: OpenHouse) -> ASGIApp:
+def application(house: OpenHouse, authorities: Authorities | None = None) -> ASGIApp:
     """The gateway's web application. Its lifespan opens the connections to the upstreams, and tidies up
-    behind the authorization server. Raises StateUnavailable if that one's database cannot be used."""
-    settings, metrics, secret = house.settings, Metrics(), house.keys.operator_secret
+    behind the authorization server. `authorities` vouch for clients' certificates. Raises StateUnavailable if
+    the authorization server's database cannot be used."""
+    settings, metrics = house.settings, Metrics()
     hosts = _hosts(settings)
     upstreams = {u.path: transport_to(u) for u in settings.upstreams}
     fetch = HttpxFetch()
     database = open_database(auth_database_of(settings))
     used_proofs = UsedProofs(settings.ledger.store.with_name("proofs.db"))
-    auth = _authorization_server(house, database, fetch, used_proofs)
+    walks: dict[str, Ports] = {}
+    auth = _authorization_server(house, database, fetch, used_proofs, authorities, walks)
     fhir: dict[str, ASGIApp] = {}
     for upstream in settings.upstreams:
         security = capability_security(auth.servers[settings.audience(upstream)], cors=True)
         ports = ports_of(house, upstream, upstreams[upstream.path], fetch, security)
         ports = replace(ports, used_proofs=used_proofs)
+        walks[upstream.name] = ports
         most = settings.server.max_body_bytes
         endpoint = FhirEndpoint(ports, upstream.path, hosts, metrics, most, auth.origins)
         house.ledger.under_way.add(_counting(endpoint))
@@ -93,24 +121,47 @@ def application(house: OpenHouse) -> ASGIApp:
                 await stack.enter_async_context(transport)
             tidying = asyncio.create_task(auth.tidy())
             stack.callback(tidying.cancel)
+            notifying = asyncio.create_task(auth.notify())
+            stack.callback(notifying.cancel)
             yield
 
     rest = Starlette(
         routes=[
             Mount("/ledger", app=_routed(ledger_routes(house.ledger))),
-            Mount("/admin", app=_routed(admin_routes(house.service, house.consents, secret))),
+            Mount("/admin", app=_routed(_operators(house, walks, database))),
             *health_routes(house.ledger, house.consents, metrics),
             *auth.routes,
         ],
         lifespan=lifespan,
     )
     rest.router.redirect_slashes = False
-    return Dispatcher(fhir, rest, hosts, [well_known_of(base) for base in auth.servers])
+    dispatcher = Dispatcher(fhir, rest, hosts, [well_known_of(base) for base in auth.servers])
+    return Senders(dispatcher, _trust(settings))
+
+
+def _operators(house: OpenHouse, walks: Mapping[str, Ports], database: Database) -> list[Route]:
+    """What operators use; `walks` is by the upstream's name."""
+    guarded = guarded_by(house.keys.operator_secret, house.consents)
+    previews = preview_routes(house.service, walks, house.settings.issuer, guarded)
+    fhir = FhirConsents(intake_of(house.settings, house.service, database), usual_release(house.settings))
+    return [*admin_routes(house.service, fhir, guarded), *previews]
+
+
+def _trust(settings: Settings) -> Trust:
+    """Who is believed about who sent a request."""
+    header = cast("AddressHeader", settings.server.client_address_header)
+    return Trust(settings.server.trusted_proxies, header, settings.tls.asks)
 
 
 def _authorization_server(
-    house: OpenHouse, database: Database, fetch: HttpxFetch, used_proofs: UsedProofs
+    house: OpenHouse,
+    database: Database,
+    fetch: HttpxFetch,
+    used_proofs: UsedProofs,
+    authorities: Authorities | None,
+    walks: Mapping[str, Ports],
 ) -> AuthorizationServer:
+    """`walks`, by the upstream's name, are there when the first request comes."""
     settings, keys = house.settings, house.keys
     token = settings.auth.registration_token
     id_tokens = None
@@ -119,6 +170,7 @@ def _authorization_server(
     scopes = scopes_served(sign_on=id_tokens is not None)
     verifiers: dict[str, Verifier] = {}
     bases: dict[str, Base] = {}
+    names = {settings.audience(upstream): upstream.name for upstream in settings.upstreams}
     for upstream in settings.upstreams:
         catalogue, url = catalogue_of(upstream), settings.audience(upstream)
         types, evaluable = frozenset(catalogue.types), _evaluable(catalogue)
@@ -137,15 +189,30 @@ def _authorization_server(
         fetch=fetch,
         now_ms=now_ms,
         new_id=new_id,
-        new_secret=lambda: b64url(random_bytes(SECRET_BYTES)),
+        new_secret=new_secret,
         id_tokens=id_tokens,
+        read=lambda base, text, path, query: _walked(walks[names[base]], text, path, query),
         used_proofs=used_proofs,
+        certificates=settings.tls.asks,
+        authorities=authorities,
     )
     registration = cast("Registration", settings.auth.registration)
     by_token = token.value if token is not None and registration == "token" else None
     most = tuple(scope for scope in scopes if not scope.startswith("system/"))
     terms = Terms(registration, most, by_token)
-    return authorization_server(ports, kek=keys.kek, operator_secret=keys.operator_secret, terms=terms)
+    providers = [provider_of(each) for each in settings.login_providers]
+    log_in = LogIn(settings.auth.local_log_in, providers, fetch)
+    glass = BreakGlass(policy_of(settings.break_glass), house.entries, sender_of(settings.break_glass, fetch))
+    return authorization_server(
+        ports, kek=keys.kek, operator_secret=keys.operator_secret, terms=terms, log_in=log_in, glass=glass
+    )
+
+
+async def _walked(walk: Ports, text: str, path: bytes, query: bytes) -> tuple[int, bytes]:
+    """The answer to a GET of our own, with a token as bearer."""
+    bearer = [f"Bearer {text}".encode()]
+    answer = await serve(walk, Incoming("GET", path, query, {}, bearer, b""))
+    return answer.status, answer.body
 
 
 def _counting(endpoint: FhirEndpoint) -> Callable[[], int]:
@@ -183,7 +250,15 @@ def ports_of(
         _issuers(house, upstream, fetch), types=catalogue.types, evaluable=_evaluable(catalogue)
     )
     return Ports(
-        house=House(catalogue, bases, upstream.narrow_limit),
+        house=House(
+            catalogue,
+            bases,
+            upstream.narrow_limit,
+            *reading_of(house.settings),
+            Labelling(mapping.load_labeller(label_policy(house.settings), bases)),
+            Roles(mapping.load_profiles(), required=house.settings.consent.role_required),
+            mapping.load_interactions(),
+        ),
         capabilities=json.dumps(statement, separators=(",", ":")).encode(),
         outlines=mapping.load_outlines(catalogue.release),
         facts_of=Inspector(catalogue, bases),
@@ -197,6 +272,7 @@ def ports_of(
         pages=PageSealer(derive_keys(house.keys.kek).enc, random_bytes, public),
         now_ms=now_ms,
         new_id=new_id,
+        notice=cast("Notice", house.settings.consent.notice),
     )
 
 

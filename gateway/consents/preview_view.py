@@ -1,0 +1,41 @@
+"""A preview as JSON: for each viewer what is shown and hidden, what changes, and which nodes decide."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from gateway.consents.service import UNRECORDED
+from gateway.core.canon import Json
+from gateway.core.consent.evaluate import Because
+from gateway.core.preview import Sight, Viewer
+
+
+def viewer_json(viewer: Viewer, seen: Sequence[Sight]) -> dict[str, Json]:
+    """Counts by type, the records that are gained and lost, and how many records each reason stands for."""
+    types = sorted({sight.ref.type for sight in seen})
+    reasons = Counter((sight.after.visible, sight.after.reason, sight.after.because) for sight in seen)
+    because: list[Json] = [
+        {"shown": shown, "reason": reason, "records": count, "nodes": [node_json(node) for node in nodes]}
+        for (shown, reason, nodes), count in reasons.most_common()
+    ]
+    return {
+        "who": [*viewer.identities],
+        "purpose": viewer.purpose,
+        "types": {kind: _counts([sight for sight in seen if sight.ref.type == kind]) for kind in types},
+        "gained": [str(sight.ref) for sight in seen if sight.gained],
+        "lost": [str(sight.ref) for sight in seen if sight.lost],
+        "because": because,
+    }
+
+
+def node_json(node: Because) -> dict[str, Json]:
+    """A deciding node; its entry is null if its consent is a draft."""
+    entry = None if node.entry == UNRECORDED else node.entry
+    return {"consent": node.consent_id, "entry": entry, "node": node.node_path}
+
+
+def _counts(seen: Sequence[Sight]) -> dict[str, Json]:
+    shown = [sight.after for sight in seen if sight.after.visible]
+    in_part = sum(bool(judgement.cuts or judgement.trims) for judgement in shown)
+    return {"shown": len(shown), "in_part": in_part, "hidden": len(seen) - len(shown)}

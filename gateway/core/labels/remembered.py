@@ -1,0 +1,54 @@
+"""What records say of themselves, remembered: one that is read again is not labelled again.
+
+A record is known by the line of its facts, in which the digest of its bytes stands; the tables and settings
+are those of one labeller, so another mapping is another memory.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from gateway.core.fhir.facts import Facts
+from gateway.core.fhir.release import Content
+from gateway.core.labels.findings import Found
+from gateway.core.labels.labeller import Labeller
+
+MAX_NOTES: Final = 200_000  # contributions and references, about 300 bytes each
+HEAVIEST: Final = 2_000  # those of a record that is labelled anew each time
+
+
+class Labelling:
+    """`Labeller.found` for one upstream. Keeps up to `capacity` notes; the oldest half goes when full."""
+
+    def __init__(self, labeller: Labeller, capacity: int = MAX_NOTES) -> None:
+        self._labeller, self._capacity = labeller, capacity
+        self._known: dict[str, Found] = {}
+        self._notes = 0
+
+    @property
+    def digest(self) -> str:
+        """The digest of the tables that labels are found by."""
+        return self._labeller.digest
+
+    def found(self, facts: Facts, content: Content) -> Found:
+        """What the record with these facts says of itself; `content` is asked only if it is not known."""
+        found = self._known.get(facts.line)
+        if found is None:
+            found = self._labeller.found(facts.type, content(), facts.owners)
+            self._keep(facts.line, found)
+        return found
+
+    def _keep(self, line: str, found: Found) -> None:
+        added = _weight(found)
+        if added > min(HEAVIEST, self._capacity):
+            return
+        while self._notes + added > self._capacity:
+            for old in list(islice(self._known, (len(self._known) + 1) // 2)):
+                self._notes -= _weight(self._known.pop(old))
+        self._known[line] = found
+        self._notes += added
+
+
+def _weight(found: Found) -> int:
+    return 1 + len(found.contributions) + len(found.edges)

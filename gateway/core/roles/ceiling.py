@@ -1,0 +1,158 @@
+"""A role's profile applied to one token: which types, which records, which elements.
+
+What stays true: it only takes away. What cannot be told of a record counts against it: a condition that has
+to hold does not, one that hides it does. Types and purposes are decided before any record is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from gateway.core.consent.labels import LABELS
+from gateway.core.consent.purposes import BREAK_GLASS, covers
+from gateway.core.fhir import match
+from gateway.core.fhir.catalogue import Catalogue
+from gateway.core.fhir.facts import Facts
+from gateway.core.fhir.release import Content
+from gateway.core.fhir.scan import Place
+from gateway.core.roles.elements import is_partial, withheld
+from gateway.core.roles.placeholders import Values, filled, values_of
+from gateway.core.roles.profile import IN_CASE, Profile, TypeRule
+from gateway.core.values import Label, Term, Token
+
+EMERGENCY: Final = "emergency"
+"""The role of whoever breaks the glass, whatever their token says."""
+
+Within = Callable[[Facts, Content], bool | None]
+"""Whether a record belongs to the case of the token; None where that cannot be told."""
+
+
+class Sight(NamedTuple):
+    """What a role sees of a record: all of it but `trims`; None where it sees the type whole."""
+
+    trims: tuple[Place, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The profiles that there are, by role. `required`: a token without a role sees nothing."""
+
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    required: bool = False
+
+    def ceiling(
+        self, token: Token, now_s: int, catalogue: Catalogue, bases: tuple[str, str]
+    ) -> Ceiling | None:
+        """What limits the token; None: no role does. A role that there is not sees nothing."""
+        role = EMERGENCY if BREAK_GLASS in token.purposes else token.role
+        if role is None and not self.required:
+            return None
+        profile = self.profiles.get(role or "", _NONE)
+        return Ceiling(profile, token.purposes, values_of(token, now_s), catalogue, bases)
+
+
+NO_ROLES: Final = Roles()
+_NONE: Final = Profile(role="", about="", purposes=frozenset(), types={})
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """`values` are what placeholders stand for; `purposes` those of the token."""
+
+    profile: Profile
+    purposes: tuple[str, ...]
+    values: Values
+    catalogue: Catalogue
+    bases: tuple[str, str]
+
+    @property
+    def shows_labels(self) -> bool:
+        return self.profile.shows_labels
+
+    @property
+    def weighs_labels(self) -> bool:
+        """Whether the labels of a record can make a difference."""
+        return self.profile.blocks is not None
+
+    def weighs_case(self, kind: str) -> bool:
+        """Whether it matters for a record of the type if it belongs to the token's case."""
+        rule = self.profile.rule(kind)
+        return rule is not None and rule.only is not None and IN_CASE in rule.only
+
+    # --- Before any record is asked for ------------------------------------------------------------
+
+    def refusal(self, kind: str) -> str | None:
+        """Why the token gets nothing of a type, in words for the caller; None: it may get something."""
+        if not self.profile.role:
+            return "The role of this token sees nothing here."
+        if not self.purposes or not all(covers(self.profile.purposes, purpose) for purpose in self.purposes):
+            return "The role of this token is for other purposes of use."
+        if self.profile.rule(kind) is None:
+            return f"The role of this token has no access to {kind}."
+        return None
+
+    def is_selective(self, kind: str) -> bool:
+        """Whether it keeps records of a type back for what they hold."""
+        rule = self.profile.rule(kind)
+        return (
+            self.weighs_labels or kind in self.profile.never or (rule is not None and rule.only is not None)
+        )
+
+    # --- Records -----------------------------------------------------------------------------------
+
+    def blocks(self, labels: frozenset[Label]) -> bool:
+        rule = self.profile.blocks
+        return rule is not None and rule.denies(LABELS.marks(labels))
+
+    def travels(self, kind: str, labels: frozenset[Label]) -> bool:
+        """Whether a contained record of the type may stay in a container that is seen."""
+        return self.refusal(kind) is None and not self.blocks(labels)
+
+    def sight(self, facts: Facts, content: Content, within: Within | None) -> Sight | None:
+        """What is seen of a record, whose labels are none of those that are blocked; None: nothing. `within`
+        is None for a token without a case."""
+        rule = self.profile.rule(facts.type)
+        if rule is None or self.refusal(facts.type) is not None or self._is_never(facts, content):
+            return None
+        if rule.only is not None and not self._is_one(rule, facts, content, within):
+            return None
+        return Sight(self._trims(rule, facts, content))
+
+    def _is_never(self, facts: Facts, content: Content) -> bool:
+        queries = self.profile.never.get(facts.type) or ()
+        return any(self._holds(terms, content) is not False for terms in queries)
+
+    def _is_one(self, rule: TypeRule, facts: Facts, content: Content, within: Within | None) -> bool:
+        for condition in rule.only or ():
+            if condition == IN_CASE:
+                holds = self.profile.open_without_case if within is None else within(facts, content)
+            else:
+                holds = self._holds(condition, content)
+            if holds is True:
+                return True
+        return False
+
+    def _holds(self, terms: tuple[Term, ...], content: Content) -> bool | None:
+        """Whether all terms hold; None if that cannot be told."""
+        answers = []
+        for term in terms:
+            meant = filled(term, self.values)
+            answers.append(
+                None if meant is None else match.tells(self.catalogue, content(), meant, self.bases)
+            )
+        return False if False in answers else None if None in answers else True
+
+    # --- Elements ----------------------------------------------------------------------------------
+
+    def _trims(self, rule: TypeRule, facts: Facts, content: Content) -> tuple[Place, ...] | None:
+        inner = [(one.index, self.profile.rule(one.type)) for one in facts.inner]
+        if not any(is_partial(each) for each in (rule, *(each for _, each in inner))):
+            return None
+        tree = content()
+        found = [*withheld(tree, rule, ())]
+        for index, each in inner:
+            if each is not None:
+                found += withheld(tree["contained"][index], each, ("contained", index))
+        return tuple(found)

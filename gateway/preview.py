@@ -1,0 +1,266 @@
+"""A patient's real records under consents that are not there yet: asked, judged, recorded, then told.
+
+The records are asked with plans of the patient's own right to them, so that a preview reaches nothing that
+the patient could not read. The reading is an access like any other: its entry is durable before anything is
+told. What is told are references, counts and reasons, never content.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from gateway import errors
+from gateway.around import Around
+from gateway.consents.draft import Draft as ConsentDraft
+from gateway.consents.preview_view import node_json, viewer_json
+from gateway.consents.service import OPERATOR, ConsentService
+from gateway.core.canon import Json, canonical, sha256_text
+from gateway.core.consent.document import format_document
+from gateway.core.consent.evaluate import Because
+from gateway.core.consent.rule import Consent
+from gateway.core.decide import decide
+from gateway.core.fhir.release import Candidate, Cursor, candidate_content, lines_of_versions
+from gateway.core.fhir.request import parse_request
+from gateway.core.labels.findings import Found
+from gateway.core.plan import Deny, Permit
+from gateway.core.preview import (
+    Scene,
+    View,
+    Viewer,
+    idle,
+    overruling,
+    sights,
+    standing_of,
+    viewers_of,
+    with_draft,
+)
+from gateway.core.record import Draft
+from gateway.core.standing import Standing
+from gateway.core.values import FhirRequest, Ref, Scope, Token
+from gateway.gather import gather
+from gateway.pipeline import Ports
+
+MAX_RECORDS: Final = 20_000  # of one patient; a preview of more says that it is of a part
+GATEWAY: Final = "consentry"  # the client that a preview's reading is recorded under
+MAX_VIEWERS: Final = 100
+BY_THE_PATIENT: Final = "PATRQT"
+_PAGE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What would be, if the patient's consents were `after` in place of `before`. `draft`: the one of `after`
+    that is being written, if it is one."""
+
+    patient: str
+    before: Sequence[Consent]
+    after: Sequence[Consent]
+    viewers: Sequence[Viewer]
+    draft: Consent | None = None
+
+
+def drafted(
+    service: ConsentService, draft: ConsentDraft, changed: str | None, named: Sequence[Sequence[str]]
+) -> Question:
+    """What would be if the patient gave `draft`, or it became the new text of the consent `changed`. `named`
+    are the viewers' identities; if there are none, everybody is one whom the patient's consents name.
+
+    Raises BadRequest, NotFound.
+    """
+    if changed is not None and service.show(changed).patient != draft.patient:
+        raise errors.BadRequest("A consent stays with its patient.")
+    consent = service.drafted(draft, changed)
+    before = service.of_patient(consent.patient)
+    after = with_draft(before, consent)
+    return Question(consent.patient, before, after, _viewers(after, named), consent)
+
+
+def comparison(service: ConsentService, first: str, second: str, named: Sequence[Sequence[str]]) -> Question:
+    """What the consent `second` would change if `first` were the only one, and it stood in its place.
+
+    Raises BadRequest, NotFound.
+    """
+    one, other = service.show(first), service.show(second)
+    if one.patient != other.patient:
+        raise errors.BadRequest("The consents are of two patients.")
+    return Question(one.patient, (one,), (other,), _viewers((one, other), named))
+
+
+def _viewers(consents: Sequence[Consent], named: Sequence[Sequence[str]]) -> list[Viewer]:
+    try:
+        found = viewers_of(consents, [tuple(identities) for identities in named])
+    except ValueError as error:
+        raise errors.BadRequest(f"Who looks cannot be told: {error}.") from error
+    if not found:
+        raise errors.BadRequest("Name who looks: these consents name nobody.")
+    if len(found) > MAX_VIEWERS:
+        raise errors.BadRequest(f"More than {MAX_VIEWERS} people and purposes are named; name who looks.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All of a patient's records that one upstream has; of the types in `unread` it gave none."""
+
+    found: Sequence[Candidate]
+    unread: Sequence[str]
+    whole: bool
+
+
+async def preview(ports: Ports, issuer: str, question: Question) -> dict[str, Json]:
+    """The answer as JSON (docs/consents.md, Preview), after the entry of its reading is durable.
+
+    Raises:
+        UpstreamUnusable, UpstreamTimeout: the records could not be read.
+        LedgerUnavailable: the reading could not be recorded.
+    """
+    now_s = ports.now_ms() // 1000
+    records = await _read(ports, question.patient, now_s)
+    alone = Scene(records.found, {}, ports.house, issuer, now_s)
+    scene = replace(alone, around=await _around(ports, question, alone))
+    answer = _answer(ports, question, records, scene)
+    receipts = await ports.record([_entry(ports, question, records, answer)])
+    if len(receipts) != 1:
+        raise errors.LedgerUnavailable
+    return {**answer, "entry": receipts[0].index}
+
+
+# --- Reading ---------------------------------------------------------------------------------------
+
+
+async def _read(ports: Ports, patient: str, now_s: int) -> Records:
+    _, view = ports.consents.at_head()
+    standing = Standing(_patients_own(patient, now_s), view, ports.house, now_s)
+    found: list[Candidate] = []
+    unread: list[str] = []
+    for kind in _types(ports):
+        try:
+            found += await _all_of(ports, standing, kind, MAX_RECORDS - len(found))
+        except (errors.BadRequest, errors.UpstreamUnusable):
+            unread.append(kind)  # many a server has no records of some type, and says so in its own way
+    if not found and len(unread) == len(_types(ports)):
+        raise errors.UpstreamUnusable
+    return Records(found, unread, whole=len(found) < MAX_RECORDS)
+
+
+async def _all_of(ports: Ports, standing: Standing, kind: str, most: int) -> list[Candidate]:
+    """The patient's records of one type, at most `most`; none of a type that is not served."""
+    found: list[Candidate] = []
+    cursor: Cursor | None = None
+    while len(found) < most:
+        decision = decide(_search(ports, kind), standing, cursor)
+        if isinstance(decision, Deny):
+            break
+        gathered = await gather(ports.upstream, ports.house.bases, ports.facts_of, decision.plan)
+        assert not isinstance(gathered, Deny), "only an instance is denied when it is there"
+        found += gathered.candidates
+        cursor = gathered.review.cursor
+        if cursor is None:
+            break
+    return found[:most]
+
+
+def _search(ports: Ports, kind: str) -> FhirRequest:
+    query = f"_count={min(_PAGE, ports.max_count)}".encode()
+    bases = (ports.house.bases.public,)
+    catalogue = ports.house.catalogue
+    return parse_request(
+        "GET", f"/{kind}".encode(), query, {}, b"", catalogue, own_bases=bases, max_count=ports.max_count
+    )
+
+
+def _types(ports: Ports) -> list[str]:
+    """The types whose records belong to patients and can be asked by patient."""
+    access = ports.house.catalogue.access
+    return [kind for kind in sorted(ports.house.catalogue.types) if access(kind).narrow is not None]
+
+
+def _patients_own(patient: str, now_s: int) -> Token:
+    return Token(
+        issuer="",
+        subject=patient,
+        client=GATEWAY,
+        jti="preview",
+        issued_at_s=now_s,
+        expires_at_s=now_s + 1,
+        scopes=(Scope("patient", "*", "rs", text="patient/*.rs"),),
+        purposes=(BY_THE_PATIENT,),
+        patient=patient,
+        fhir_user=Ref("Patient", patient),
+    )
+
+
+# --- Judging ---------------------------------------------------------------------------------------
+
+
+async def _around(ports: Ports, question: Question, scene: Scene) -> Mapping[Ref, Found]:
+    """What the records refer to says of itself, as the first viewer's reads would find out for whom that
+    matters. It is the same for all."""
+    view = _view(ports, question, question.after)
+    records = [(record.facts, candidate_content(record)) for record in scene.records]
+    for viewer in question.viewers:
+        standing = standing_of(viewer, view, scene)
+        for kind in sorted({facts.type for facts, _ in records}):
+            decision = decide(_search(ports, kind), standing)
+            if isinstance(decision, Permit):
+                judge = await Around(ports.upstream, ports.facts_of, decision.plan).look(records)
+                if judge.around:
+                    return judge.around
+                break
+    return {}
+
+
+def _view(ports: Ports, question: Question, consents: Sequence[Consent]) -> View:
+    _, head = ports.consents.at_head()
+    return View(head, question.patient, consents)
+
+
+def _answer(ports: Ports, question: Question, records: Records, scene: Scene) -> dict[str, Json]:
+    before, after = (_view(ports, question, each) for each in (question.before, question.after))
+    all_seen = [(viewer, sights(scene, viewer, before, after)) for viewer in question.viewers]
+    denying: list[Because] = []
+    if question.draft is not None:
+        only = _view(ports, question, (question.draft,))
+        for viewer, seen in all_seen:
+            denying += overruling(question.draft, sights(scene, viewer, only, only), seen)
+    return {
+        "patient": question.patient,
+        "records": len(records.found),
+        "whole": records.whole,
+        "unread": [*records.unread],
+        "viewers": [viewer_json(viewer, seen) for viewer, seen in all_seen],
+        "idle": [
+            {"consent": consent.id, "node": node.path}
+            for consent, node in idle(question.after, [sight for _, seen in all_seen for sight in seen])
+        ],
+        "overruled_by": [node_json(node) for node in dict.fromkeys(denying)],
+    }
+
+
+# --- Recording -------------------------------------------------------------------------------------
+
+
+def _entry(ports: Ports, question: Question, records: Records, answer: Mapping[str, Json]) -> Draft:
+    """The entry of the reading: an operator's, for the patient to see, with what was read."""
+    told = canonical(dict(answer))
+    asked = "\n".join(format_document(each) for each in (*question.before, *question.after))
+    facts: dict[str, Json] = {
+        "rid": ports.new_id(),
+        "pol": ports.policy,
+        "cli": GATEWAY,
+        "act": OPERATOR,
+        "pat": f"Patient/{question.patient}",
+        "con": None,
+        "tok": None,
+        "int": "preview",
+        "pou": [BY_THE_PATIENT],
+        "rty": dict(sorted(Counter(candidate.facts.type for candidate in records.found).items())),
+        "q": sha256_text(asked.encode()),
+        "st": 200,
+        "len": len(told),
+        "bd": sha256_text(told),
+    }
+    return Draft("read.permit", question.patient, facts, {"rids": lines_of_versions(records.found)})

@@ -1,0 +1,238 @@
+"""FHIR Consents into a ledger in memory and out again: what is recorded, what is refused before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+
+from gateway.consents.effect import NoEffect
+from gateway.consents.intake import Authority, ConsentIntake, ConsentRefused, DoesNotFit, Ours
+from gateway.consents.service import ConsentService
+from gateway.core.consent.fhir.terms import Read, Refusal
+from gateway.core.consent.rule import State
+from gateway.core.fhir.catalogue import Release
+from gateway.core.values import Label
+from gateway.errors import BadRequest, NotFound
+from tests.consents.ledger import Ledger, parse_scope
+from tests.core.consent.fhir.said import BASE, TYPES, resource, said
+
+NOW_S = 1_780_308_000  # 2026-06-01T10:00:00Z
+TREAT = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "TREAT"}
+PERMIT: dict[str, Any] = {"provision": {"type": "permit", "purpose": [TREAT]}}
+DENY: dict[str, Any] = {"provision": {"type": "deny"}}
+OTHERS: dict[str, Any] = {"organization": [{"reference": "Organization/other"}], **DENY}
+OWN_CATEGORY: dict[str, Any] = {
+    "decision": "deny",
+    "category": [{"coding": [{"system": "urn:own", "code": "privacy"}]}],
+}
+
+
+class Desk:
+    """An intake over a ledger in memory; ids are c1, c2 ..."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        numbers = count(1)
+
+        def new_id() -> str:
+            return f"c{next(numbers)}"
+
+        self.service = ConsentService(
+            self.ledger.registry, self.ledger.record, new_id, lambda: NOW_S, parse_scope
+        )
+        ours = Ours((BASE,), dict.fromkeys(("R4", "R4B", "R5"), TYPES))
+        self.intake = ConsentIntake(self.service, ours, self.authorities, new_id, lambda: NOW_S)
+
+    async def authorities(self, patient: str) -> Sequence[Authority]:
+        return [Authority("mother", NOW_S + 10, NOW_S - 10)] if patient == "pat-a" else []
+
+    async def grant(self, release: Release, over: dict[str, Any], *supersedes: str) -> str:
+        raw = json.dumps(resource(release, over)).encode()
+        return (await self.intake.grant(raw, release, supersedes)).ref.id
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_what_is_granted_is_in_the_ledger_and_comes_out_again(desk: Desk) -> None:
+    made = await desk.grant("R4", PERMIT)
+    assert said(desk.service.show(made)) == "permit{purposes TREAT}"
+    assert desk.ledger.entries[0].facts["pou"] == ["TREAT"]
+    assert desk.ledger.replayed().get(made) == desk.service.show(made)
+    shown = desk.intake.show(made, "R4")
+    assert (shown["id"], shown["performer"]) == (made, [{"reference": "Patient/pat-a"}])
+    with pytest.raises(DoesNotFit, match="limits of its own") as unfit:
+        desk.intake.show(made, "R5")
+    assert [problem.place for problem in unfit.value.problems] == ["root"]
+    with pytest.raises(NotFound):
+        desk.intake.show("c9", "R4")
+
+
+async def test_warnings_come_with_what_is_recorded(desk: Desk) -> None:
+    raw = json.dumps(resource("R4", {**PERMIT, "policy": [{"uri": "https://law.example"}]})).encode()
+    taken = await desk.intake.grant(raw, "R4")
+    assert [warning.place for warning in taken.warnings] == ["Consent.policy[0].uri"]
+
+
+REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("the reader", {"status": "draft", **PERMIT}, ["Consent.status"]),
+    ("the models", {**PERMIT, "dateTime": "yesterday"}, ["Consent.dateTime"]),
+    ("the models, a missing element", {**PERMIT, "category": None}, ["Consent.category"]),
+    (
+        "both, each place once",
+        {"policy": [{"uri": 7}], "provision": {"type": "permit", "period": {"start": "2026-13"}}},
+        ["Consent.policy[0].uri", "Consent.provision.period.start"],
+    ),
+    ("its end", {"provision": {"type": "deny", "period": {"end": "2026-05-31"}}}, ["Consent"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("over", "places"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
+async def test_what_is_refused_is_refused_before_anything_is_recorded(
+    desk: Desk, over: dict[str, Any], places: list[str]
+) -> None:
+    with pytest.raises(ConsentRefused) as refused:
+        await desk.grant("R4", over)
+    assert [problem.place for problem in refused.value.problems] == places
+    assert desk.ledger.entries == []
+
+
+async def test_a_consent_until_today_is_granted(desk: Desk) -> None:
+    await desk.grant("R4", {"provision": {"type": "deny", "period": {"end": "2026-06-01"}}})
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b'{"a":1,"a":2}', b"[]", b'"Consent"'])
+async def test_what_is_no_json_object_is_refused(desk: Desk, raw: bytes) -> None:
+    with pytest.raises((BadRequest, ConsentRefused)):
+        await desk.intake.grant(raw, "R4")
+    assert desk.ledger.entries == []
+
+
+async def test_what_a_model_alone_refuses_is_malformed_where_it_is_in_force(desk: Desk) -> None:
+    raw = json.dumps(resource("R4", {**PERMIT, "dateTime": "yesterday"})).encode()
+    found = await desk.intake.read(raw, "R4", "c-1")
+    assert isinstance(found, Refusal)
+    assert found.instead is not None
+    assert found.instead.malformed
+
+
+@pytest.mark.parametrize(
+    ("date", "agreed"),
+    [("2026-05-31", True), ("2026-06-01", False), (None, False)],
+    ids=["before it ended", "on the day it ended", "no date: now"],
+)
+async def test_a_relative_agrees_while_the_authority_holds(
+    desk: Desk, date: str | None, agreed: bool
+) -> None:
+    over = {**PERMIT, "performer": [{"reference": "RelatedPerson/mother"}], "dateTime": date}
+    found = await desk.intake.read(json.dumps(resource("R4", over)).encode(), "R4", "c-1")
+    assert isinstance(found, Read) == agreed
+
+
+# --- Dead on arrival -------------------------------------------------------------------------------
+
+
+async def test_a_permit_without_effect_names_what_denies_it(desk: Desk) -> None:
+    await desk.grant("R4", DENY)
+    with pytest.raises(
+        NoEffect, match=r"no effect because consent c1 denies it; .*\(entry 0, root\)"
+    ) as dead:
+        await desk.grant("R4", PERMIT)
+    assert dead.value.supersede == ("c1",)
+    assert len(desk.ledger.entries) == 1
+    made = await desk.grant("R4", PERMIT, "c1")
+    assert desk.service.show("c1").state is State.SUPERSEDED
+    assert desk.service.show(made).state is State.LIVE
+
+
+async def test_a_consent_that_also_denies_is_recorded_with_a_warning(desk: Desk) -> None:
+    who = [{"reference": {"reference": "Practitioner/dr-1"}}]
+    await desk.grant("R5", {"decision": "permit", "provision": [{"actor": who}]})
+    over = {"decision": "deny", "provision": [{"actor": who, "purpose": [TREAT]}]}
+    taken = await desk.intake.grant(json.dumps(resource("R5", over)).encode(), "R5")
+    [warning] = taken.warnings
+    assert "in vain: consent c1 denies it; supersede or revoke c1 (entry 0, root.0)" in warning.text
+    other = [{"reference": {"reference": "Practitioner/dr-2"}}]
+    over["provision"] = [{"actor": [*who, *other]}]
+    again = await desk.intake.grant(json.dumps(resource("R5", over)).encode(), "R5", [taken.ref.id])
+    assert again.warnings == ()
+
+
+async def test_what_denies_no_more_than_another_has_no_effect_either(desk: Desk) -> None:
+    await desk.grant("R4", DENY)
+    with pytest.raises(NoEffect, match=r"\(entry 0, root\)"):
+        await desk.grant("R5", {"decision": "deny", "provision": [{"purpose": [TREAT]}]})
+
+
+async def test_what_denies_those_whom_another_permits_has_an_effect(desk: Desk) -> None:
+    who = [{"reference": {"reference": "Practitioner/dr-1"}}]
+    await desk.grant("R5", {"decision": "deny", "provision": [{"actor": who}]})
+    await desk.grant("R5", {"decision": "permit", "provision": [{"actor": who}]})
+
+
+async def test_all_that_stand_in_the_way_are_named(desk: Desk) -> None:
+    await desk.grant("R4", DENY)
+    await desk.grant("R4", DENY)
+    with pytest.raises(NoEffect) as dead:
+        await desk.grant("R4", PERMIT)
+    assert dead.value.supersede == ("c1", "c2")
+
+
+STANDING: list[tuple[str, dict[str, Any]]] = [
+    ("a deny of less", {"provision": {"type": "deny", "securityLabel": [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}]}}),
+    ("a deny for another purpose", {"provision": {"type": "deny", "purpose": [{**TREAT, "code": "HPAYMT"}]}}),
+    ("a deny that ends first", {"provision": {"type": "deny", "period": {"end": "2026-12-31"}}}),
+    ("a deny that begins later", {"provision": {"type": "deny", "period": {"start": "2026-12-31"}}}),
+    ("a deny with an exception", {"provision": {"type": "deny", "provision": [
+        {"type": "permit", "purpose": [TREAT]}]}}),
+    ("a deny of data of a time", {"provision": {"type": "deny", "dataPeriod": {"start": "2020"}}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("over", [case[1] for case in STANDING], ids=[case[0] for case in STANDING])
+async def test_a_permit_of_which_something_is_left_is_granted(desk: Desk, over: dict[str, Any]) -> None:
+    await desk.grant("R4", over)
+    await desk.grant("R4", PERMIT)
+
+
+async def test_a_consent_of_another_patient_gives_no_way(desk: Desk) -> None:
+    who = {"reference": "Patient/pat-b"}
+    await desk.grant("R4", {**DENY, "patient": who, "performer": [who]})
+    with pytest.raises(BadRequest, match="not one of this patient's"):
+        await desk.grant("R4", PERMIT, "c1")
+
+
+# --- Settings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "release", "over", "taken"),
+    [
+        ({}, "R4", OTHERS, True),
+        ({"organization": "org-a"}, "R4", OTHERS, False),
+        ({"organization": "other"}, "R4", OTHERS, True),
+        ({}, "R4", PERMIT, True),
+        ({"verified_only": True}, "R4", PERMIT, False),
+        ({"verified_only": True}, "R4", {**PERMIT, "verification": [{"verified": True}]}, True),
+        ({"verified_only": True}, "R4", DENY, True),
+        ({}, "R5", OWN_CATEGORY, False),
+        ({"categories": {Label("urn:own", "privacy")}}, "R5", OWN_CATEGORY, True),
+        ({"categories": {Label("urn:own", "privacy")}}, "R5", {"decision": "deny"}, True),
+    ],
+)
+async def test_what_the_settings_say(
+    desk: Desk, settings: dict[str, Any], release: Release, over: dict[str, Any], taken: bool
+) -> None:
+    ours = Ours((BASE,), dict.fromkeys(("R4", "R4B", "R5"), TYPES), **settings)
+    intake = ConsentIntake(desk.service, ours, desk.authorities, lambda: "c-1", lambda: NOW_S)
+    found = await intake.read(json.dumps(resource(release, over)).encode(), release, "c-1")
+    assert isinstance(found, Read) == taken

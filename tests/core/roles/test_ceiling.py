@@ -1,0 +1,293 @@
+"""A profile applied: conditions, elements, labels, and that what cannot be told is not seen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.fhir.catalogue import VERSIONS
+from gateway.core.fhir.scan import Place
+from gateway.core.roles.ceiling import NO_ROLES, Ceiling, Roles, Sight
+from gateway.core.roles.parse import parse_profile
+from gateway.core.values import Label, Ref, Token
+from gateway.mapping import load_catalogue
+from gateway.yaml_lines import read_yaml
+from tests.core.consent.build import NOW_S
+from tests.core.deciding import BASES, R4, facts, token
+
+CATALOGUES = [load_catalogue(release) for release in VERSIONS]
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+HEAD = "role: r\nabout: a role\npurposes: [TREAT]\n"
+
+
+def ceiling(text: str, who: Token | None = None) -> Ceiling:
+    profile = parse_profile("r", read_yaml(HEAD + text), CATALOGUES)
+    made = Roles({"r": profile, "emergency": profile}).ceiling(who or with_role(), NOW_S, R4, BASES.both)
+    assert made is not None
+    return made
+
+
+def with_role(role: str | None = "r", **more: Any) -> Token:
+    made = token(**more)
+    return type(made)(**{**{name: getattr(made, name) for name in made.__slots__}, "role": role})
+
+
+def sight(by: Ceiling, tree: dict[str, Any], within: bool | str | None = "none") -> Sight | None:
+    """What is seen of a record; `within` is what is told of its case, "none" that the token has none."""
+    raw = json.dumps({"id": "x", **tree}).encode()
+    asks = None if within == "none" else lambda *_: within
+    return by.sight(facts(raw), lambda: json.loads(raw), asks)  # type: ignore[arg-type]
+
+
+def condition(**more: Any) -> dict[str, Any]:
+    return {"resourceType": "Condition", "subject": {"reference": "Patient/85"}, **more}
+
+
+ACTIVE = {"clinicalStatus": {"coding": [{"code": "active"}]}}
+ENDED = {"clinicalStatus": {"coding": [{"code": "resolved"}]}}
+UNSAID = {"clinicalStatus": {"text": "active"}}
+
+
+@pytest.mark.parametrize(
+    ("more", "within", "seen"),
+    [
+        (ACTIVE, "none", True),
+        (ACTIVE, False, True),
+        (ENDED, "none", False),
+        (ENDED, True, True),
+        (ENDED, False, False),
+        (ENDED, None, False),
+        (UNSAID, "none", False),
+        ({}, "none", False),
+    ],
+    ids=[
+        "holds",
+        "holds outside the case",
+        "does not",
+        "in the case",
+        "not in it",
+        "not known",
+        "unsaid",
+        "absent",
+    ],
+)
+def test_one_of_the_conditions_has_to_hold(more: dict[str, Any], within: Any, seen: bool) -> None:
+    by = ceiling(
+        "case: {roots: [Encounter], without: nothing}\n"
+        "types: {Condition: {only: [clinical-status=active, case]}}\n"
+    )
+    assert (sight(by, condition(**more), within) is not None) == seen
+
+
+@pytest.mark.parametrize(("without", "seen"), [("whole", True), ("nothing", False)])
+def test_a_token_without_a_case(without: str, seen: bool) -> None:
+    by = ceiling(
+        f"case: {{roots: [Encounter], without: {without}}}\ntypes: {{Condition: {{only: [case]}}}}\n"
+    )
+    assert (sight(by, condition()) is not None) == seen
+    assert sight(by, condition(), within=None) is None, "a case of which nothing is known opens nothing"
+    assert sight(by, condition(), within=True) == Sight(None)
+
+
+@pytest.mark.parametrize(
+    ("more", "seen"), [(ACTIVE, False), (ENDED, True), (UNSAID, False)], ids=["holds", "does not", "unsaid"]
+)
+def test_never_hides_what_may_be_meant(more: dict[str, Any], seen: bool) -> None:
+    by = ceiling("types: {Condition: all}\nnever: {Condition: [clinical-status=active]}\n")
+    assert (sight(by, condition(**more)) is not None) == seen
+
+
+@pytest.mark.parametrize(
+    ("organization", "performer", "seen"),
+    [
+        (Ref("Organization", "lab"), "Organization/lab", True),
+        (Ref("Organization", "lab"), "Organization/other", False),
+        (None, "Organization/lab", False),
+    ],
+    ids=["its own", "another's", "of a token without one"],
+)
+def test_queries_speak_of_the_token(organization: Ref | None, performer: str, seen: bool) -> None:
+    by = ceiling(
+        'types: {Observation: {only: ["performer={organization}"]}}\n', with_role(organization=organization)
+    )
+    record = {
+        "resourceType": "Observation",
+        "subject": {"reference": "Patient/85"},
+        "performer": [{"reference": performer}],
+    }
+    assert (sight(by, record) is not None) == seen
+
+
+@pytest.mark.parametrize(
+    ("labels", "blocked"),
+    [
+        (set(), False),
+        ({Label(ACT_CODE, "PSYTHPN")}, True),
+        ({Label(ACT_CODE, "PSY")}, False),
+        ({Label(ACT_CODE, "psythpn")}, True),
+        ({Label("https://x.example", "PSYTHPN")}, True),
+    ],
+    ids=["none", "the label", "one above it", "perhaps it", "of an unknown system"],
+)
+def test_labels(labels: set[Label], blocked: bool) -> None:
+    by = ceiling("types: {Condition: all}\nblocks: [PSYTHPN]\n")
+    assert by.blocks(frozenset(labels)) == blocked
+    assert by.travels("Condition", frozenset(labels)) != blocked
+    assert by.weighs_labels
+    assert not ceiling("types: {Condition: all}\n").blocks(frozenset(labels))
+
+
+# --- Before any record ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("who", "refused"),
+    [
+        (with_role(), None),
+        (with_role(purposes="COC"), None),
+        (with_role(purposes="HPAYMT"), "The role of this token is for other purposes of use."),
+        (with_role(purposes="TREAT HPAYMT"), "The role of this token is for other purposes of use."),
+        (with_role(purposes=""), "The role of this token is for other purposes of use."),
+        (with_role(purposes="BTG"), "The role of this token is for other purposes of use."),
+        (with_role("s"), "The role of this token sees nothing here."),
+        (with_role("R"), "The role of this token sees nothing here."),
+    ],
+    ids=[
+        "good",
+        "a narrower purpose",
+        "another",
+        "one of two",
+        "none",
+        "break-glass unnamed",
+        "no such role",
+        "in capitals",
+    ],
+)
+def test_roles_and_purposes(who: Token, refused: str | None) -> None:
+    by = ceiling("types: {Condition: all}\n", who)
+    assert by.refusal("Condition") == refused
+    assert (sight(by, condition()) is None) == (refused is not None)
+    assert by.refusal("Observation") is not None
+
+
+def test_who_breaks_the_glass_has_the_role_for_it() -> None:
+    who = with_role("clinician", purposes="BTG")
+    emergency = parse_profile(
+        "r", read_yaml("role: r\nabout: a\npurposes: [BTG]\ntypes: {Condition: all}\n"), CATALOGUES
+    )
+    made = Roles({"emergency": emergency}).ceiling(who, NOW_S, R4, BASES.both)
+    assert made is not None
+    assert made.refusal("Condition") is None
+    assert Roles({"clinician": emergency}).ceiling(who, NOW_S, R4, BASES.both) == Ceiling(
+        Roles().ceiling(with_role("x"), NOW_S, R4, BASES.both).profile,  # type: ignore[union-attr]
+        who.purposes,
+        made.values,
+        R4,
+        BASES.both,
+    )
+
+
+def test_a_token_without_a_role() -> None:
+    assert NO_ROLES.ceiling(token(), NOW_S, R4, BASES.both) is None
+    closed = Roles(required=True).ceiling(token(), NOW_S, R4, BASES.both)
+    assert closed is not None
+    assert closed.refusal("Patient") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "selective"),
+    [
+        ("types: {Condition: all}\n", "Condition", False),
+        ("types: {Condition: {keep: [code]}}\n", "Condition", False),
+        ("types: {Condition: {only: [clinical-status=active]}}\n", "Condition", True),
+        ("types: {Condition: all}\nnever: {Condition: [clinical-status=active]}\n", "Condition", True),
+        ("types: {Condition: all}\nblocks: [ADOL]\n", "Condition", True),
+    ],
+)
+def test_what_keeps_records_back_for_what_they_hold(text: str, kind: str, selective: bool) -> None:
+    assert ceiling(text).is_selective(kind) == selective
+
+
+# --- Elements ---------------------------------------------------------------------------------------
+
+RECORD = {
+    "resourceType": "MedicationRequest",
+    "id": "x",
+    "meta": {"versionId": "1"},
+    "text": {"div": "d"},
+    "modifierExtension": [{"url": "u"}],
+    "status": "active",
+    "_status": {"id": "s"},
+    "medicationReference": {"reference": "#m"},
+    "subject": {"reference": "Patient/85"},
+    "note": [{"text": "n"}],
+    "dosageInstruction": [{"id": "1", "text": "t", "route": {"text": "r"}}, {"text": "u"}, "odd"],
+    "contained": [{"resourceType": "Medication", "id": "m", "code": {"text": "c"}}],
+}
+ELEMENTS: list[tuple[str, list[Place]]] = [
+    (
+        '{keep: [status, "medication[x]", subject, dosageInstruction.route]}',
+        [
+            ("text",),
+            ("note",),
+            ("dosageInstruction", 0, "text"),
+            ("dosageInstruction", 1, "text"),
+            ("dosageInstruction", 2),
+        ],
+    ),
+    (
+        "{keep: [text, note, dosageInstruction]}",
+        [("status",), ("_status",), ("medicationReference",), ("subject",)],
+    ),
+    ("{keep: [medicationReference, status, subject, note, text, dosageInstruction]}", []),
+    (
+        "{drop: [note, dosageInstruction.text]}",
+        [("note",), ("dosageInstruction", 0, "text"), ("dosageInstruction", 1, "text")],
+    ),
+    ('{drop: ["medication[x]", status]}', [("status",), ("_status",), ("medicationReference",)]),
+    ("{drop: [groupIdentifier]}", []),
+]
+
+
+@pytest.mark.parametrize(("rule", "trims"), ELEMENTS, ids=[row[0] for row in ELEMENTS])
+def test_elements(rule: str, trims: list[Place]) -> None:
+    found = sight(ceiling(f"types: {{MedicationRequest: {rule}}}\n"), RECORD)
+    assert found is not None
+    assert found.trims is not None
+    assert sorted(found.trims, key=str) == sorted(trims, key=str)
+
+
+def test_what_is_contained_has_its_own_rule() -> None:
+    inner = condition(id="c", code={"text": "c"}, note=[{"text": "n"}])
+    tree = {"resourceType": "Procedure", "subject": {"reference": "Patient/85"}, "contained": [inner]}
+    by = ceiling("types: {Procedure: all, Condition: {keep: [code, subject]}}\n")
+    assert sight(by, tree) == Sight((("contained", 0, "note"),))
+    assert sight(ceiling("types: {Procedure: all}\n"), tree) == Sight(None)
+    assert not ceiling("types: {Procedure: all}\n").travels("Condition", frozenset())
+
+
+NAMES = st.sampled_from(["status", "note", "subject", "code", "text", "valueString", "_status", "id", "meta"])
+VALUES = st.recursive(
+    st.none() | st.integers(0, 3) | st.just("s"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(NAMES.filter(lambda name: name not in ("id", "meta")), VALUES, max_size=5))
+def test_what_is_kept_and_what_is_dropped_are_the_whole(members: dict[str, Any]) -> None:
+    """The same names as keep and as drop divide the members between them."""
+    tree = condition(**members)
+    try:
+        kept = sight(ceiling("types: {Condition: {keep: [status, note]}}\n"), tree)
+        gone = sight(ceiling("types: {Condition: {drop: [status, note]}}\n"), tree)
+    except ValueError:
+        return  # no resource
+    assert kept is not None
+    assert gone is not None
+    places = [*(kept.trims or ()), *(gone.trims or ())]
+    assert sorted(places) == sorted((name,) for name in tree if name not in ("resourceType", "id", "meta"))

@@ -1,0 +1,190 @@
+"""Profiles as files: what is accepted, and that every fault is told with its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.core.fhir.catalogue import VERSIONS
+from gateway.core.roles.parse import Faulty, parse_profile
+from gateway.core.roles.profile import IN_CASE, WHOLE, Profile, TypeRule
+from gateway.core.values import Term
+from gateway.mapping import load_catalogue
+from gateway.yaml_lines import read_yaml
+
+CATALOGUES = [load_catalogue(release) for release in VERSIONS]
+HEAD = "role: r\nabout: a role\npurposes: [TREAT]\n"
+
+
+def profile(text: str) -> Profile:
+    return parse_profile("r", read_yaml(text), CATALOGUES)
+
+
+def faults(text: str) -> list[tuple[int, str]]:
+    with pytest.raises(Faulty) as wrong:
+        profile(text)
+    return wrong.value.faults
+
+
+def test_a_whole_profile() -> None:
+    made = profile(
+        HEAD
+        + """
+labels: shown
+case: {roots: [Encounter], without: whole, grace: 2h}
+types:
+  Patient: all
+  Condition: {only: [clinical-status=active, case], keep: [code, "onset[x]", stage.type, stage.summary]}
+  Observation: {only: ["category=laboratory,vital-signs&date=ge{today-2y}"], drop: [note]}
+  "*": {only: [case]}
+never:
+  Claim: all
+  Procedure: ["code=1,2", status=not-done]
+blocks: [PSYTHPN]
+"""
+    )
+    labs = (Term("category", ("laboratory", "vital-signs")), Term("date", ("ge{today-2y}",)))
+    assert made.types == {
+        "Patient": WHOLE,
+        "Condition": TypeRule(
+            only=((Term("clinical-status", ("active",)),), IN_CASE),
+            keep={"code": None, "onset[x]": None, "stage": {"type": None, "summary": None}},
+        ),
+        "Observation": TypeRule(only=(labs,), drop={"note": None}),
+        "*": TypeRule(only=(IN_CASE,)),
+    }
+    assert made.never == {
+        "Claim": None,
+        "Procedure": ((Term("code", ("1", "2")),), (Term("status", ("not-done",)),)),
+    }
+    assert (made.role, made.about) == ("r", "a role")
+    assert (made.purposes, made.roots) == (frozenset({"TREAT"}), frozenset({"Encounter"}))
+    assert made.blocks is not None
+    assert (made.open_without_case, made.grace_s, made.shows_labels) == (True, 7200, True)
+
+
+def test_what_is_left_out_is_closed() -> None:
+    made = profile(HEAD + "types: {}\n")
+    assert made == Profile("r", "a role", frozenset({"TREAT"}), {})
+    assert made.rule("Patient") is None
+
+
+TYPES = HEAD + "types:\n"
+CASE = HEAD + "case: {roots: [Encounter], without: nothing}\ntypes:\n"
+FAULTS: dict[str, tuple[str, list[tuple[int, str]]]] = {
+    "no table": ("- a\n", [(1, "the profile is a table")]),
+    "a key missing": ("role: r\nabout: a\npurposes: [TREAT]\n", [(1, "the profile: types is missing")]),
+    "an unknown key": (HEAD + "types: {}\ntype: {}\n", [(5, "the profile: there is no key type")]),
+    "a key twice": (HEAD + "types: {}\nabout: b\n", [(5, "the profile: about is there twice")]),
+    "a key that is no text": (HEAD + "types: {}\n1: 2\n", [(5, "a key of the profile is a text")]),
+    "another role": (
+        "role: s\nabout: a\npurposes: [TREAT]\ntypes: {}\n",
+        [(1, "role, which is the name of the file: there is no s")],
+    ),
+    "a text that is a number": (
+        "role: r\nabout: 7\npurposes: [TREAT]\ntypes: {}\n",
+        [(2, "about is a text")],
+    ),
+    "an unknown purpose": (
+        "role: r\nabout: a\npurposes: [TREAT, CURE]\ntypes: {}\n",
+        [(3, "purposes: there is no CURE")],
+    ),
+    "a purpose twice": (
+        "role: r\nabout: a\npurposes: [TREAT, TREAT]\ntypes: {}\n",
+        [(3, "purposes: TREAT is there twice")],
+    ),
+    "no purpose": (
+        "role: r\nabout: a\npurposes: []\ntypes: {}\n",
+        [(3, "purposes is a list of one or more")],
+    ),
+    "an unknown type": (TYPES + "  Observatoin: all\n", [(5, "types: there is no Observatoin")]),
+    "a type neither all nor a table": (TYPES + "  Patient: some\n", [(5, "Patient: there is no some")]),
+    "a truth value": (TYPES + "  Patient: true\n", [(5, "Patient is a table")]),
+    "no, which is a text": (TYPES + "  Patient: no\n", [(5, "Patient: there is no no")]),
+    "an unknown key of a type": (
+        TYPES + "  Patient: {keeps: [a]}\n",
+        [(5, "Patient: there is no key keeps")],
+    ),
+    "keep and drop": (
+        TYPES + "  Patient:\n    keep: [name]\n    drop: [note]\n",
+        [(7, "Patient: keep says what stays, drop what goes: one of them")],
+    ),
+    "no element": (TYPES + "  Patient: {keep: []}\n", [(5, "Patient.keep is a list of one or more")]),
+    "no name of an element": (
+        TYPES + "  Patient:\n    keep:\n      - name\n      - Name\n      - a..b\n",
+        [
+            (8, "Patient.keep: Name is not the name of an element"),
+            (9, "Patient.keep: a..b is not the name of an element"),
+        ],
+    ),
+    "an element and a part of it": (
+        TYPES + "  Patient: {keep: [name, name.family]}\n",
+        [(5, "Patient.keep: name.family is part of another, or the other of it")],
+    ),
+    "a part of an element and all of it": (
+        TYPES + "  Patient: {keep: [name.family, name]}\n",
+        [(5, "Patient.keep: name is part of another, or the other of it")],
+    ),
+    "an unknown parameter": (
+        TYPES + "  Condition: {only: [stat=active]}\n",
+        [(5, f"Condition: stat cannot be evaluated in {release}") for release in VERSIONS],
+    ),
+    "no query": (
+        TYPES + "  Condition: {only: [active]}\n",
+        [(5, "Condition: a constraint needs a name and a value")],
+    ),
+    "a chain": (
+        TYPES + "  Condition: {only: [subject.name=x]}\n",
+        [(5, "Condition: modifiers, chains and _filter are experimental in scopes and not supported")],
+    ),
+    "a value that is none": (
+        TYPES + "  Observation: {only: [date=soon]}\n",
+        [(5, f"Observation: date cannot be evaluated in {release}") for release in VERSIONS],
+    ),
+    "an unknown placeholder": (
+        TYPES + '  Observation: {only: ["performer={me}"]}\n',
+        [(5, "Observation: there is no {me}")],
+    ),
+    "a brace alone": (
+        TYPES + '  Observation: {only: ["performer={me"]}\n',
+        [(5, "Observation: a brace stands alone")],
+    ),
+    "a case of which nothing is said": (
+        TYPES + "  Condition: {only: [case]}\n",
+        [(5, "Condition.only: the profile says nothing of a case")],
+    ),
+    "a query for all types": (CASE + '  "*": {only: [_id=x]}\n', [(6, "types.*: only takes case alone")]),
+    "elements of all types": (CASE + '  "*": {keep: [code]}\n', [(6, "types.*: keep is for one type")]),
+    "an unknown root": (
+        HEAD + "case: {roots: [Stay], without: nothing}\ntypes: {}\n",
+        [(4, "roots: there is no Stay")],
+    ),
+    "a case without what is without it": (
+        HEAD + "case: {roots: [Encounter]}\ntypes: {}\n",
+        [(4, "case: without is missing")],
+    ),
+    "an unknown word": (
+        HEAD + "case: {roots: [Encounter], without: all}\ntypes: {}\n",
+        [(4, "without: there is no all")],
+    ),
+    "a time that is none": (
+        HEAD + "case: {roots: [Encounter], without: nothing, grace: 1d}\ntypes: {}\n",
+        [(4, "grace is a number of hours, such as 24h")],
+    ),
+    "labels neither shown nor hidden": (HEAD + "labels: yes\ntypes: {}\n", [(4, "labels: there is no yes")]),
+    "an unknown label": (HEAD + "blocks: [PSYTHPM]\ntypes: {}\n", [(4, "blocks: there is no label PSYTHPM")]),
+    "never an unknown type": (HEAD + "never: {Clam: all}\ntypes: {}\n", [(4, "never: there is no Clam")]),
+    "never a word": (HEAD + "never: {Claim: some}\ntypes: {}\n", [(4, "never.Claim: there is no some")]),
+    "several, in the order of the lines": (
+        "about: b\nrole: r\npurposes: [X]\ntypes:\n  Patient: some\nmore: 1\n",
+        [
+            (3, "purposes: there is no X"),
+            (5, "Patient: there is no some"),
+            (6, "the profile: there is no key more"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), FAULTS.values(), ids=FAULTS)
+def test_faults(text: str, expected: list[tuple[int, str]]) -> None:
+    assert faults(text) == expected

@@ -1,0 +1,340 @@
+"""Each role that the product has, seeing and not seeing each type: decided, and judged under a consent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from gateway.core.consent.labels import ACT_CODE, LABELS
+from gateway.core.decide import decide
+from gateway.core.fhir import codec
+from gateway.core.judge import Judgement
+from gateway.core.labels.findings import Policy
+from gateway.core.labels.remembered import Labelling
+from gateway.core.plan import Deny, Permit
+from gateway.core.roles.ceiling import Roles
+from gateway.core.standing import House, Standing
+from gateway.core.values import Ref, Token
+from gateway.mapping import load_labeller, load_profiles
+from tests.core.consent.build import NOW_S, consents, permit
+from tests.core.deciding import HOUSE, View, facts, request, token
+
+SUBJECT: Final = {"subject": {"reference": "Patient/85"}}
+PATIENT: Final = {"patient": {"reference": "Patient/85"}}
+OWNER: Final[dict[str, dict[str, Any]]] = {
+    "Patient": {"id": "85"},
+    "AllergyIntolerance": PATIENT,
+    "Immunization": PATIENT,
+    "Claim": PATIENT,
+    "ClaimResponse": PATIENT,
+    "ExplanationOfBenefit": PATIENT,
+    "Device": PATIENT,
+    "RelatedPerson": PATIENT,
+    "FamilyMemberHistory": PATIENT,
+    "EpisodeOfCare": PATIENT,
+    "Coverage": {"beneficiary": PATIENT["patient"]},
+    "Appointment": {"participant": [{"actor": PATIENT["patient"]}]},
+    "Practitioner": {},
+    "PractitionerRole": {},
+    "Organization": {},
+    "Location": {},
+    "Medication": {},
+}
+TYPES: Final = (
+    *OWNER,
+    *("Condition", "Procedure", "Observation", "DiagnosticReport", "DocumentReference", "Composition"),
+    *(
+        "ClinicalImpression",
+        "QuestionnaireResponse",
+        "Encounter",
+        "CarePlan",
+        "Communication",
+    ),
+    *("MedicationRequest", "MedicationDispense", "MedicationStatement", "ServiceRequest", "Specimen"),
+)
+DIRECTORY: Final = "Practitioner PractitionerRole Organization"
+# By role: the purpose, the types seen by anybody of the role, and those seen of the case alone.
+ALWAYS: Final = "Patient AllergyIntolerance Immunization"
+BILLS: Final = "Claim ClaimResponse ExplanationOfBenefit"
+SEEN: dict[str, tuple[str, str, str]] = {
+    "clinician": ("TREAT", f"{ALWAYS} Coverage", f"* {BILLS}"),
+    "laboratory": ("TREAT", f"Patient {DIRECTORY}", "ServiceRequest Specimen Observation DiagnosticReport"),
+    "pharmacy": (
+        "TREAT",
+        f"Patient AllergyIntolerance Coverage Medication {DIRECTORY}",
+        "MedicationRequest MedicationDispense",
+    ),
+    "payer": (
+        "HPAYMT",
+        f"Patient Location {DIRECTORY}",
+        "Claim Coverage Encounter Procedure Condition MedicationRequest MedicationDispense",
+    ),
+    "telehealth": ("TREAT", ALWAYS, f"* {BILLS} Coverage"),
+    "emergency": (
+        "ETREAT",
+        f"{ALWAYS} RelatedPerson MedicationRequest MedicationStatement Condition Procedure Device",
+        "",
+    ),
+    "researcher": ("HRESCH", "", ""),
+    "patient": ("PATRQT", "*", ""),
+    "proxy": ("FAMRQT", "*", ""),
+}
+BY_CONTENT: Final = {("emergency", "Observation"), ("emergency", "DocumentReference")}
+"""Seen by what they hold: below."""
+
+PROFILES = load_profiles()
+
+
+def house(role: str, *, opened: bool = False) -> House:
+    """A house with this role, of which a token without a case sees nothing that takes one."""
+    profile = replace(PROFILES[role], open_without_case=opened)
+    return replace(HOUSE, roles=Roles({**PROFILES, role: profile}))
+
+
+def who(role: str, purpose: str, **more: Any) -> Token:
+    return replace(token("system/*.rs patient/*.rs", purposes=purpose, **more), role=role)
+
+
+def asked(by: House, asker: Token, kind: str) -> Permit | Deny:
+    given = consents(permit(actors="client:app-1", scopes="patient/*.rs"), patient="85")
+    return decide(request(kind), Standing(asker, View(given), by, NOW_S))
+
+
+def judged(by: House, asker: Token, tree: dict[str, Any], *, within: Any = None) -> Judgement:
+    outcome = asked(by, asker, tree["resourceType"])
+    if isinstance(outcome, Deny):
+        assert outcome.error.status == 403
+        return Judgement(False, outcome.reason)
+    raw = json.dumps({"id": "x", **tree}).encode()
+    judge = replace(outcome.plan.judge, within=within)
+    return judge(facts(raw), lambda: codec.parse(raw))
+
+
+def record(kind: str, **more: Any) -> dict[str, Any]:
+    return {"resourceType": kind, "id": "x", **OWNER.get(kind, SUBJECT), **more}
+
+
+def test_every_role_is_in_the_table() -> None:
+    assert SEEN.keys() == PROFILES.keys()
+    assert len(TYPES) == len(set(TYPES))
+
+
+ROWS = [(role, kind) for role in SEEN for kind in TYPES if (role, kind) not in BY_CONTENT]
+
+
+@pytest.mark.parametrize(("role", "kind"), ROWS, ids=[f"{role} {kind}" for role, kind in ROWS])
+def test_what_a_role_sees_of_a_type(role: str, kind: str) -> None:
+    purpose, always, in_case = SEEN[role]
+    asker, by = who(role, purpose), house(role)
+    free = kind in always.split() or always == "*"
+    # A `*` is followed by the types that it leaves out.
+    named = in_case.split()
+    limited = kind not in named if named[:1] == ["*"] else kind in named
+    assert judged(by, asker, record(kind)).visible == free
+    assert judged(by, asker, record(kind), within=lambda *_: True).visible == (free or limited)
+    assert judged(by, asker, record(kind), within=lambda *_: None).visible == free
+    refused = isinstance(asked(by, asker, kind), Deny)
+    assert refused == (not free and not limited), "what is seen of no record is not asked for"
+
+
+@pytest.mark.parametrize("role", SEEN)
+def test_a_role_has_no_other_purpose(role: str) -> None:
+    for purpose in ("HMARKT", "HPAYMT" if role != "payer" else "TREAT"):
+        for kind in ("Patient", "Practitioner"):
+            assert judged(house(role), who(role, purpose), record(kind)).reason == "role"
+
+
+@pytest.mark.parametrize(
+    ("role", "purpose", "label", "seen"),
+    [
+        ("clinician", "TREAT", "PSYTHPN", False),
+        ("clinician", "TREAT", "PSY", True),
+        ("clinician", "TREAT", "HIV", True),
+        ("payer", "HPAYMT", "HIPAASelfPay", False),
+        ("emergency", "ETREAT", "PSYTHPN", False),
+        ("emergency", "ETREAT", "HIV", True),
+        ("proxy", "FAMRQT", "ADOL", False),
+        ("proxy", "FAMRQT", "PSYTHPN", False),
+        ("proxy", "FAMRQT", "PREGNANT", True),
+        ("patient", "PATRQT", "ADOL", True),
+        ("patient", "PATRQT", "PSYTHPN", True),
+        ("patient", "PATRQT", "NOPAT", False),
+    ],
+)
+def test_labels_that_a_role_never_sees(role: str, purpose: str, label: str, seen: bool) -> None:
+    meta = {"meta": {"security": [{"system": ACT_CODE, "code": label}]}}
+    by = house(role, opened=True)
+    assert judged(by, who(role, purpose), record("Condition", **meta)).visible == seen
+
+
+CODED: Final = {"coding": [{"code": "x"}]}
+ELEMENTS: dict[str, tuple[str, str, dict[str, Any], set[str]]] = {
+    "a prescription in a pharmacy": (
+        "pharmacy TREAT",
+        "MedicationRequest",
+        {
+            "status": "active",
+            "medicationCodeableConcept": CODED,
+            "dosageInstruction": [{"text": "one a day"}],
+            "reasonCode": [CODED],
+            "note": [{"text": "n"}],
+            "text": {"div": "d"},
+            "encounter": {"reference": "Encounter/1"},
+        },
+        {"reasonCode", "note", "text", "encounter"},
+    ),
+    "an allergy in a pharmacy": (
+        "pharmacy TREAT",
+        "AllergyIntolerance",
+        {
+            "code": CODED,
+            "criticality": "high",
+            "note": [{"text": "n"}],
+            "recorder": {"reference": "Practitioner/1"},
+        },
+        {"note", "recorder"},
+    ),
+    "a procedure for a payer": (
+        "payer HPAYMT",
+        "Procedure",
+        {
+            "status": "completed",
+            "code": CODED,
+            "performedDateTime": "2026",
+            "report": [],
+            "note": [{"text": "n"}],
+        },
+        {"report", "note"},
+    ),
+    "a claim for a payer": (
+        "payer HPAYMT",
+        "Claim",
+        {
+            "status": "active",
+            "diagnosis": [{"sequence": 1}],
+            "supportingInfo": [{"sequence": 1}],
+            "text": {"div": "d"},
+        },
+        {"supportingInfo", "text"},
+    ),
+    "a person for a payer": (
+        "payer HPAYMT",
+        "Patient",
+        {
+            "name": [{"family": "F"}],
+            "birthDate": "1970-01-01",
+            "address": [{"city": "C"}],
+            "telecom": [{"value": "1"}],
+        },
+        {"address", "telecom"},
+    ),
+    "an order in a laboratory": (
+        "laboratory TREAT",
+        "ServiceRequest",
+        {
+            "status": "active",
+            "intent": "order",
+            "code": CODED,
+            "reasonCode": [CODED],
+            "note": [{"text": "n"}],
+        },
+        {"reasonCode", "note"},
+    ),
+    "a condition for a clinician": (
+        "clinician TREAT",
+        "Condition",
+        {"code": CODED, "note": [{"text": "n"}]},
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("role", "kind", "more", "gone"), ELEMENTS.values(), ids=ELEMENTS)
+def test_elements_that_a_role_does_not_need(
+    role: str, kind: str, more: dict[str, Any], gone: set[str]
+) -> None:
+    name, purpose = role.split()
+    judgement = judged(house(name), who(name, purpose), record(kind, **more), within=lambda *_: True)
+    assert judgement.visible
+    assert judgement.cuts == ()
+    assert {place[0] for place in judgement.trims or ()} == gone
+    assert (judgement.trims is None) == (not gone)
+
+
+@pytest.mark.parametrize(
+    ("more", "seen"),
+    [
+        ({"category": [{"coding": [{"code": "laboratory"}]}], "effectiveDateTime": "{now}"}, True),
+        ({"category": [{"coding": [{"code": "laboratory"}]}], "effectiveDateTime": "2001-01-01"}, False),
+        ({"category": [{"coding": [{"code": "laboratory"}]}]}, False),
+        ({"category": [{"coding": [{"code": "survey"}]}], "effectiveDateTime": "{now}"}, False),
+    ],
+    ids=["new", "old", "undated", "of another kind"],
+)
+def test_what_an_emergency_sees_of_observations(more: dict[str, Any], seen: bool) -> None:
+    by, asker = house("emergency"), who("emergency", "ETREAT")
+    today = by.roles.ceiling(asker, NOW_S, by.catalogue, by.bases.both).values["today"]  # type: ignore[union-attr]
+    made = json.loads(json.dumps(record("Observation", **more)).replace("{now}", today or ""))
+    assert judged(by, asker, made).visible == seen
+
+
+@pytest.mark.parametrize(("performer", "seen"), [("Organization/lab", True), ("Organization/other", False)])
+def test_a_laboratory_sees_its_own_results(performer: str, seen: bool) -> None:
+    asker = who("laboratory", "TREAT", organization=Ref("Organization", "lab"))
+    made = record("Observation", performer=[{"reference": performer}])
+    assert judged(house("laboratory"), asker, made).visible == seen
+
+
+def test_who_breaks_the_glass_sees_what_an_emergency_needs() -> None:
+    asker = who("payer", "BTG")
+    ceiling = house("payer").roles.ceiling(asker, NOW_S, HOUSE.catalogue, HOUSE.bases.both)
+    assert ceiling is not None
+    assert ceiling.profile.role == "emergency"
+    assert ceiling.refusal("Condition") is None
+    assert ceiling.refusal("Coverage") is not None
+
+
+def test_a_role_opens_nothing_that_no_consent_permits() -> None:
+    nothing = decide(
+        request("Condition"), Standing(who("patient", "PATRQT"), View(()), house("patient"), NOW_S)
+    )
+    assert isinstance(nothing, Deny)
+    assert nothing.reason == "no_consent"
+
+
+def test_contained_records_that_a_role_does_not_see_stay_behind() -> None:
+    inner = {"resourceType": "Observation", "id": "o", **SUBJECT}
+    raw = json.dumps(record("Procedure", contained=[inner])).encode()
+    for role, purpose, stays in (("payer", "HPAYMT", False), ("clinician", "TREAT", True)):
+        outcome = asked(house(role), who(role, purpose), "Procedure")
+        assert isinstance(outcome, Permit)
+        found = facts(raw)
+        assert outcome.plan.judge.stays(found, found.inner[0], lambda: codec.parse(raw)) == stays
+
+
+ICD: Final = "http://hl7.org/fhir/sid/icd-10-cm"
+HIV: Final = {"coding": [{"system": ICD, "code": "B20"}]}
+FLU: Final = {"coding": [{"system": ICD, "code": "J11.1"}]}
+
+
+@pytest.mark.parametrize(
+    ("tree", "seen", "cuts"),
+    [
+        (record("Condition", code=FLU), True, ()),
+        (record("Condition", code=HIV), False, ()),
+        (record("Procedure", code=FLU, reasonCode=[HIV]), True, (("reasonCode", 0),)),
+        (record("Procedure", code=FLU, note=[{"text": "n"}]), True, ()),
+    ],
+    ids=["another", "what it is about", "its reason", "free text, of which nothing is known"],
+)
+def test_blocked_labels_are_found_in_records(tree: dict[str, Any], seen: bool, cuts: tuple[Any, ...]) -> None:
+    by = house("clinician", opened=True)
+    blocking = replace(by.roles.profiles["clinician"], blocks=LABELS.rule(["HIV"]))
+    labelling = Labelling(load_labeller(Policy(), HOUSE.bases))
+    by = replace(by, labelling=labelling, roles=Roles({"clinician": blocking}))
+    judgement = judged(by, who("clinician", "TREAT"), tree)
+    assert judgement.visible == seen
+    assert judgement.cuts == cuts

@@ -1,0 +1,200 @@
+"""Labels from around a record, from the token to what is released: what is asked upstream, and when."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from gateway import errors
+from gateway.core.asks import MAX_LOOK_UPS
+from gateway.core.consent.rule import Node
+from gateway.core.consent.rules import OPT_IN, Implicit, Rules
+from gateway.core.decide import decide
+from gateway.core.fhir.facts import facts_of
+from gateway.core.labels.remembered import Labelling
+from gateway.core.plan import Deny, Permit
+from gateway.core.standing import House, Standing
+from gateway.core.values import Ask, Ref, UpstreamReply
+from gateway.gather import Gathered, gather
+from tests.core.consent.build import NOW_S, consents, deny, permit
+from tests.core.deciding import BASES, R4, View, request, token
+from tests.core.labels.tables import labeller
+from tests.support.hospital import Hospital, at, record
+
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+HIV = {"coding": [{"system": ICD, "code": "B20"}]}
+DOCTOR = Ref("Practitioner", "p")
+FLU = {"coding": [{"system": ICD, "code": "J11.1"}]}
+OPEN = permit(actors="client:app-1", scopes="patient/*.rs")
+APART = (OPEN, deny(labels="HIV"))
+
+
+def observation(name: str, *members: str, code: Any = FLU, **more: Any) -> dict[str, Any]:
+    said = record(f"Observation/{name}", code=code, **more)
+    return {**said, "hasMember": [at(f"Observation/{each}") for each in members]} if members else said
+
+
+async def answer(
+    server: Hospital | Odd, target: str, *rules: Node, scopes: str = "patient/*.rs", policy: Rules = OPT_IN
+) -> Any:
+    """What `gather` makes of the request, under these consents, in a house that looks for labels."""
+    house = House(R4, BASES, rules=policy, labelling=Labelling(labeller()))
+    given = View(consents(*(rules or APART), patient="85") if policy is OPT_IN else ())
+    decision = decide(request(target), Standing(token(scopes, user=DOCTOR), given, house, NOW_S))
+    assert isinstance(decision, Permit), decision
+    return await gather(server, BASES, lambda raw: facts_of(raw, R4, BASES), decision.plan)
+
+
+def shown(gathered: Gathered | Deny) -> list[str]:
+    return [c.facts.id for c in gathered.candidates] if isinstance(gathered, Gathered) else []
+
+
+async def test_a_chain_is_followed_step_by_step() -> None:
+    server = Hospital([*(observation(str(n), str(n + 1)) for n in range(5)), observation("5", code=HIV)])
+    assert shown(await answer(server, "Observation/2")) == []
+    assert [ask.partition("&")[0] for ask in server.asked[1:]] == [
+        "/Observation?_id=3",
+        "/Observation?_id=4",
+        "/Observation?_id=5",
+    ]
+    server.asked.clear()
+    assert shown(await answer(server, "Observation/1")) == ["1"]  # four steps away
+    assert len(server.asked) == 4
+
+
+async def test_what_is_around_is_the_same_patients() -> None:
+    other = {**observation("2", code=FLU), "subject": at("Patient/86")}
+    server = Hospital([observation("1", "2"), other])
+    assert shown(await answer(server, "Observation/1")) == []
+    assert "patient=Patient%2F85" in server.asked[1]
+
+
+async def test_labels_are_looked_for_whatever_the_scopes_say() -> None:
+    server = Hospital(
+        [record("DiagnosticReport/1", code=FLU, result=[at("Observation/1")]), observation("1")]
+    )
+    narrow = "patient/DiagnosticReport.rs"
+    assert shown(await answer(server, "DiagnosticReport/1", scopes=narrow)) == ["1"]
+    server = Hospital([*server.records[:1], observation("1", code=HIV)])
+    assert shown(await answer(server, "DiagnosticReport/1", scopes=narrow)) == []
+
+
+async def test_a_page_asks_once_for_what_all_its_records_refer_to() -> None:
+    server = Hospital(
+        [
+            *(observation(f"a{n}", "hiv", f"b{n}") for n in range(3)),
+            *(observation(f"b{n}") for n in range(3)),
+            observation("c", "b0", "b1"),
+            observation("hiv", code=HIV),
+        ]
+    )
+    assert shown(await answer(server, "Observation")) == ["b0", "b1", "b2", "c"]
+    assert len(server.asked) == 1  # all of it was on the page
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        (OPEN,),
+        (OPEN, deny(scopes="patient/Observation.rs?code=x")),
+        (OPEN, deny(scopes="patient/Condition.rs")),
+    ],
+    ids=["no rule", "a rule about content", "a rule about another type"],
+)
+async def test_nothing_is_asked_where_no_rule_looks_at_labels(rules: tuple[Node, ...]) -> None:
+    server = Hospital([observation("1", "2"), observation("2", code=HIV)])
+    for target in ("Observation/1", "Observation?_id=1"):
+        server.asked.clear()
+        assert shown(await answer(server, target, *rules)) == ["1"]
+        assert len(server.asked) == 1
+
+
+async def test_a_record_that_is_hidden_for_itself_costs_nothing_more() -> None:
+    server = Hospital([observation("1", "2", code=HIV), observation("2")])
+    assert isinstance(await answer(server, "Observation/1"), Deny)
+    assert len(server.asked) == 1
+
+
+async def test_too_many_references_are_not_all_followed() -> None:
+    names = [f"m{n:03}" for n in range(MAX_LOOK_UPS + 1)]
+    server = Hospital([observation("1", *names), *map(observation, names)], size=1000)
+    assert shown(await answer(server, "Observation/1")) == []
+    server = Hospital([observation("1", *names[1:]), *map(observation, names)], size=1000)
+    assert shown(await answer(server, "Observation/1")) == ["1"]
+
+
+@dataclass
+class Odd:
+    """A record server that answers look-ups with `reply`."""
+
+    reply: UpstreamReply
+    asked: list[str] = field(default_factory=list)
+
+    async def fetch(self, ask: Ask) -> UpstreamReply:
+        self.asked.append(ask.path)
+        return (
+            UpstreamReply(200, json.dumps(observation("1", "2")).encode())
+            if ask.path[-2:] == "/1"
+            else self.reply
+        )
+
+
+def page(*resources: Any) -> UpstreamReply:
+    bundle = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": r} for r in resources]}
+    return UpstreamReply(200, json.dumps(bundle).encode())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [UpstreamReply(400), UpstreamReply(404), page(), page(observation("3")), page(record("Condition/2"))],
+    ids=["refused", "missing", "nothing", "another record", "another type"],
+)
+async def test_what_does_not_come_may_have_any_label(reply: UpstreamReply) -> None:
+    assert shown(await answer(Odd(reply), "Observation/1")) == []
+    assert shown(await answer(Odd(page(observation("2"))), "Observation/1")) == ["1"]
+
+
+NO_RECORD = b'{"resourceType":"Bundle","type":"searchset","entry":[{"resource":{}}]}'
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"resourceType":"Patient","id":"85"}', NO_RECORD])
+async def test_an_answer_that_is_not_understood_is_an_error(body: bytes) -> None:
+    with pytest.raises(errors.UpstreamUnusable):
+        await answer(Odd(UpstreamReply(200, body)), "Observation/1")
+
+
+async def test_a_failing_labeller_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Any:
+        raise RuntimeError("no labels")
+
+    monkeypatch.setattr(Labelling, "found", fail)
+    with pytest.raises(RuntimeError):
+        await answer(Hospital([observation("1")]), "Observation/1")
+
+
+async def test_a_record_found_by_what_is_cut_is_left_out() -> None:
+    server = Hospital([observation("1", component=[{"code": FLU}, {"code": HIV}]), observation("2")])
+    assert shown(await answer(server, "Observation")) == ["1", "2"]
+    gathered = await answer(server, "Observation?component-code=B20")
+    assert shown(gathered) == []
+    assert gathered.review.withheld == {"searched": 1}
+    assert shown(await answer(server, "Observation?component-code=B20", OPEN)) == ["1"]
+
+
+async def test_what_is_implied_reaches_no_further_than_what_is_normal() -> None:
+    """No consent at all: the policy of the house lets normal records go, and labels say which these are."""
+    normal = Rules(implicit=Implicit.ALL_NORMAL)
+    server = Hospital(
+        [
+            observation("1"),
+            observation("2", code=HIV),
+            observation("3", "2"),
+            observation("4", note=[{"text": "x"}]),
+        ]
+    )
+    gathered = await answer(server, "Observation", policy=normal)
+    assert shown(gathered) == ["1", "4"]
+    assert [candidate.cuts for candidate in gathered.candidates] == [(), (("note",),)]

@@ -1,0 +1,316 @@
+"""Breaking the glass: who may, what it opens and what not, who is told, and that it is answered for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.errors import LedgerUnavailable
+from gateway.ledger.ledger import Ledger
+from tests.upstreams.base import Upstream
+from tests.walk.canned import Canned
+from tests.walk.data import load_walks
+from tests.walk.faults import said
+from tests.walk.ward import Ward, ward
+
+FOUR_HOURS_S = 4 * 3600
+DAY_S = 24 * 3600
+
+
+@pytest.fixture(scope="module")
+def hospital(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    """Ann has forbidden everybody everything."""
+    load_walks(upstream)
+    with ward(tmp_path_factory.mktemp("ward"), upstream.base_url) as made:
+        made.running.deny()
+        yield made
+        made.running.check_everything()
+
+
+@pytest.fixture(scope="module")
+def calm(record_server: Canned, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    """Where no glass is broken but Dr Ro's, which is over."""
+    with ward(tmp_path_factory.mktemp("calm"), record_server.base_url, timeout_s=2) as made:
+        made.glass = made.broken("dr-ro")
+        made.mailroom.wait_for(2)
+        made.clock.ahead_s += FOUR_HOURS_S
+        yield made
+        made.running.check_everything()
+
+
+@pytest.fixture
+def alone(tmp_path: Path, record_server: Canned) -> Iterator[Ward]:
+    record_server.reset()
+    with ward(tmp_path, record_server.base_url, timeout_s=2) as made:
+        yield made
+        made.running.check_everything()
+
+
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+def condition(label: str | None = None) -> dict[str, object]:
+    return {
+        "resourceType": "Condition",
+        "id": "c-1",
+        "meta": {"security": [] if label is None else [{"system": ACT_CODE, "code": label}]},
+        "subject": {"reference": "Patient/pat-a"},
+    }
+
+
+# --- What it opens ---------------------------------------------------------------------------------
+
+
+def test_it_opens_what_the_patient_forbade_and_says_so(hospital: Ward) -> None:
+    running = hospital.running
+    target = "/fhir/Condition?_count=50"
+    assert running.get(target, running.token("patient/*.rs")).status_code == 403
+    opened = hospital.broken()
+    assert (opened["token_type"], opened["expires_in"], opened["renewable"]) == ("Bearer", FOUR_HOURS_S, True)
+    answer = running.get(target, opened["access_token"])
+    assert answer.status_code == 200
+    shown = {entry["resource"]["id"] for entry in answer.json()["entry"]}
+    assert "cond-a-hiv" in shown
+    entry = running.entries()[opened["entry"]]
+    assert (entry.kind, entry.facts["pat"], entry.facts["act"]) == (
+        "bg.open",
+        "Patient/pat-a",
+        "Practitioner/prac-er",
+    )
+    assert entry.attachments["rsn"] == "cannot-consent\nUnconscious on arrival, no relatives."
+    read = running.entries()[-1]
+    assert (read.kind, read.facts["pou"]) == ("read.permit", ["BTG"])
+    assert running.get("/fhir/Patient/pat-b", opened["access_token"]).status_code in (403, 404)
+    assert running.get("/fhir/Claim", opened["access_token"]).status_code == 403  # no emergency needs it
+
+
+@pytest.mark.parametrize(
+    ("label", "status"), [(None, 200), ("HIV", 200), ("LEGALHOLD", 404), ("PSYTHPN", 404)]
+)
+def test_what_stays_closed(alone: Ward, record_server: Canned, label: str | None, status: int) -> None:
+    opened = alone.broken()
+    record_server.speak(said(body=condition(label)))
+    assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code == status
+
+
+def test_a_patient_can_forbid_it_by_name(alone: Ward, record_server: Canned) -> None:
+    alone.running.deny(purposes=["BTG"])
+    opened = alone.broken()
+    record_server.speak(said(body=condition()))
+    assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code in (403, 404)
+
+
+def test_it_ends_after_four_hours_and_with_the_person(alone: Ward, record_server: Canned) -> None:
+    opened = alone.broken()
+    record_server.speak(said(body=condition()))
+    alone.clock.ahead_s += FOUR_HOURS_S - 60
+    assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code == 200
+    alone.clock.ahead_s += 60
+    assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code == 401
+    again = alone.broken("dr-ro")
+    assert alone.running.get("/fhir/Condition/c-1", again["access_token"]).status_code == 200
+    alone.place.good("user", "disable", "dr-ro")
+    assert alone.running.get("/fhir/Condition/c-1", again["access_token"]).status_code == 401
+
+
+def test_a_purpose_alone_opens_nothing(alone: Ward) -> None:
+    """A token of another issuer, whatever it says of itself, was not made by breaking the glass."""
+    running = alone.running
+    claims: dict[str, Any] = {
+        "purpose_of_use": "BTG",
+        "break_glass": ["cannot-consent", 0, "A" * 43],
+        "role": "emergency",
+    }
+    assert running.get("/fhir/Condition", running.token("patient/*.rs", **claims)).status_code == 403
+
+
+# --- Who may ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("login", "changed", "status", "says"),
+    [
+        ("dr-er", {"code": "000000"}, 403, "could not be confirmed"),
+        ("dr-er", {"user": "nobody"}, 403, "could not be confirmed"),
+        ("dr-er", {"user": "dr-pw"}, 403, "could not be confirmed"),
+        ("nurse", {}, 403, "role"),
+        ("ann", {}, 403, "professionals"),
+        ("dr-er", {"client": "nobody"}, 400, "client"),
+        ("dr-er", {"base": "https://other.example/fhir"}, 400, "base"),
+        ("dr-er", {"reason": "curious"}, 400, "reason"),
+        ("dr-er", {"text": "short"}, 400, "characters"),
+        ("dr-er", {"text": "two lines\nof text, long enough"}, 400, "characters"),
+        ("dr-er", {"patient": "../x"}, 400, "does not fit"),
+        ("dr-er", {"patient": "*"}, 400, "does not fit"),
+        ("dr-er", {"more": 1}, 400, "does not fit"),
+        ("dr-er", {"renews": 0}, 404, "no such glass"),
+    ],
+    ids=[
+        "wrong code", "no person", "no second factor", "role", "no professional", "no client", "no base",
+        "no reason", "too little said", "lines", "no id", "everybody", "unknown member", "nothing to renew",
+    ],
+)  # fmt: skip
+def test_refused_and_nothing_recorded(
+    calm: Ward, login: str, changed: dict[str, object], status: int, says: str
+) -> None:
+    before = len(calm.running.entries())
+    answer = calm.ask("POST", body=calm.wish(login, **changed))
+    assert (answer.status_code, says in answer.text) == (status, True), answer.text
+    assert "access_token" not in answer.text
+    assert len(calm.running.entries()) == before
+    assert len(calm.mailroom.taken) == 2
+
+
+def test_a_code_opens_once(alone: Ward) -> None:
+    wish = alone.wish()
+    assert alone.ask("POST", body=wish).status_code == 201
+    assert alone.ask("POST", body=wish).status_code == 403
+
+
+@pytest.mark.parametrize("secret", [None, "wrong"])
+def test_only_for_who_speaks_for_the_hospital(calm: Ward, secret: str | None) -> None:
+    headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+    address = "/auth/break-glass"
+    client = calm.running.client
+    assert client.post(address, json=calm.wish(), headers=headers).status_code == 401
+    assert client.get(address, headers=headers).status_code == 401
+    assert client.post(f"{address}/0/review", json={}, headers=headers).status_code == 401
+
+
+def test_without_its_record_there_is_no_token(alone: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_: object) -> list[object]:
+        raise LedgerUnavailable
+
+    before = len(alone.running.entries())
+    with monkeypatch.context() as broken:
+        broken.setattr(Ledger, "append", fails)
+        answer = alone.ask("POST", body=alone.wish())
+    assert (answer.status_code, "access_token" in answer.text) == (503, False)
+    assert len(alone.running.entries()) == before
+    assert alone.mailroom.taken == []
+
+
+# --- Once more, and once only ----------------------------------------------------------------------
+
+
+def test_four_hours_are_added_once(alone: Ward) -> None:
+    first = alone.broken()
+    refused = alone.ask("POST", body=alone.wish())
+    assert (refused.status_code, f"Renew entry {first['entry']}" in refused.text) == (403, True)
+    second = alone.broken(renews=first["entry"])
+    assert second["renewable"] is False
+    assert alone.running.entries()[second["entry"]].facts["bg"] == [first["entry"], first["hash"]]
+    for entry in (first["entry"], second["entry"]):
+        again = alone.ask("POST", body=alone.wish(renews=entry))
+        assert (again.status_code, "once" in again.text) == (400, True)
+    assert alone.ask("POST", body=alone.wish("dr-ro", renews=first["entry"])).status_code == 404
+    assert alone.ask("POST", body=alone.wish(renews=first["entry"], patient="pat-b")).status_code == 404
+
+
+def test_what_is_over_is_not_renewed(alone: Ward) -> None:
+    first = alone.broken()
+    alone.clock.ahead_s += FOUR_HOURS_S
+    answer = alone.ask("POST", body=alone.wish(renews=first["entry"]))
+    assert (answer.status_code, "over" in answer.text) == (400, True)
+
+
+# --- Who is told -----------------------------------------------------------------------------------
+
+
+def test_the_patient_and_the_privacy_officer_are_told(alone: Ward) -> None:
+    alone.mailroom.refuse = 1
+    opened = alone.broken()
+    [first] = alone.mailroom.wait_for(1)
+    alone.clock.ahead_s += 61  # what was turned away is sent again
+    told = alone.mailroom.wait_for(2)
+    assert {notice["recipient"] for notice in told} == {"patient", "privacy-officer"}
+    assert first["entry"] == opened["entry"]
+    for notice in told:
+        assert (notice["patient"], notice["user"], notice["reason"]) == (
+            "Patient/pat-a",
+            "Practitioner/prac-er",
+            "cannot-consent",
+        )
+        assert "text" not in notice
+
+
+# --- And answered for ------------------------------------------------------------------------------
+
+
+def test_it_is_reviewed_with_its_reads_counted(alone: Ward, record_server: Canned) -> None:
+    opened = alone.broken()
+    record_server.speak(said(body=condition()))
+    for _ in range(3):
+        assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code == 200
+    early = alone.ask("POST", f"/{opened['entry']}/review", {"reviewer": "officer", "outcome": "justified"})
+    assert (early.status_code, "until its end" in early.text) == (400, True)
+    alone.clock.ahead_s += FOUR_HOURS_S
+    [waiting] = alone.ask("GET", "?open=true").json()["broken"]
+    assert (waiting["entry"], waiting["state"], waiting["text"]) == (
+        opened["entry"],
+        "to-review",
+        "Unconscious on arrival, no relatives.",
+    )
+    done = alone.ask("POST", f"/{opened['entry']}/review", {"reviewer": "officer", "outcome": "justified"})
+    assert done.status_code == 201, done.text
+    facts = alone.running.entries()[done.json()["entry"]].facts
+    assert (facts["bg"], facts["out"], facts["n_reads"]) == (
+        [opened["entry"], opened["hash"]],
+        "justified",
+        3,
+    )
+    assert alone.ask("GET", "?open=true").json() == {"broken": []}
+    again = alone.ask("POST", f"/{opened['entry']}/review", {"reviewer": "officer", "outcome": "escalated"})
+    assert again.status_code == 400
+
+
+def test_who_has_a_review_overdue_does_not_break_the_glass(alone: Ward) -> None:
+    opened = alone.broken()
+    alone.clock.ahead_s += 7 * DAY_S - 600
+    assert alone.ask("POST", body=alone.wish(patient="pat-b")).status_code == 201
+    alone.clock.ahead_s += 1200
+    refused = alone.ask("POST", body=alone.wish(patient="pat-c"))
+    assert (refused.status_code, f"Entry {opened['entry']} has to be reviewed" in refused.text) == (403, True)
+    alone.ask("POST", f"/{opened['entry']}/review", {"reviewer": "officer", "outcome": "not-justified"})
+    assert alone.ask("POST", body=alone.wish(patient="pat-c")).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("entry", "body", "status"),
+    [
+        ("999", {"reviewer": "o", "outcome": "justified"}, 404),
+        ("x", {"reviewer": "o", "outcome": "justified"}, 404),
+        ("-1", {"reviewer": "o", "outcome": "justified"}, 404),
+        ("{}", {"reviewer": "o", "outcome": "fine"}, 400),
+        ("{}", {"reviewer": "", "outcome": "justified"}, 400),
+        ("{}", {"outcome": "justified"}, 400),
+    ],
+)
+def test_no_review(calm: Ward, entry: str, body: object, status: int) -> None:
+    before = len(calm.running.entries())
+    assert calm.ask("POST", f"/{entry.format(calm.glass['entry'])}/review", body).status_code == status
+    assert len(calm.running.entries()) == before
+
+
+def test_by_command(alone: Ward) -> None:
+    wish = (
+        "--patient",
+        "pat-a",
+        "--client",
+        "ward-app",
+        "--reason",
+        "life-threat",
+        "--text",
+        "Bleeding, no time",
+    )
+    opened = alone.place.json("break-glass", "open", "dr-er", *wish, "--code", alone.code("dr-er"))
+    assert opened["access_token"].count(".") == 2
+    assert "life-threat: Bleeding, no time" in alone.place.good("break-glass", "list", "--open")
+    line = alone.place.refused("break-glass", "open", "nurse", *wish, "--code", alone.code("nurse"))
+    assert "role" in line
+    entry = str(opened["entry"])
+    outcome = ("--reviewer", "officer", "--outcome", "justified")
+    assert "until its end" in alone.place.refused("break-glass", "review", entry, *outcome)
