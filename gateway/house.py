@@ -18,7 +18,7 @@ from gateway.auth.people.agreeing import relatives_of
 from gateway.auth.store.database import Database
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings
-from gateway.consents.entries import ERASE, FOLLOWED, Erased, Erasure, OpenedEntry
+from gateway.consents.entries import ERASE, FOLLOWED, Erased, Erasure
 from gateway.consents.follow import Followed, Follower
 from gateway.consents.intake import ConsentIntake, Ours
 from gateway.consents.registry import Registry
@@ -33,6 +33,7 @@ from gateway.core.fhir import match
 from gateway.core.fhir.catalogue import VERSIONS, Catalogue, Release
 from gateway.core.labels.findings import Context, Policy
 from gateway.core.record import Draft
+from gateway.core.tlog.opened import OpenedEntry
 from gateway.core.tlog.tree import leaf_hash
 from gateway.core.values import Label, Term
 from gateway.entropy import random_bytes

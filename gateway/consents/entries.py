@@ -14,13 +14,13 @@ an entry whose key was destroyed only its place is left (`Erased`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.core.canon import Json, b64url, sha256_text
 from gateway.core.consent.document import ParseScope, format_document, parse
 from gateway.core.consent.rule import Consent
+from gateway.core.tlog.opened import OpenedEntry
 from gateway.core.values import ConsentRef
 from gateway.errors import VerificationFailed
 
@@ -34,23 +34,6 @@ FOLLOWED: Final = KINDS | {TOKEN_REVOKE, ERASE}
 
 _STOP: Final = "stop:"
 _REASON: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
-
-
-class OpenedEntry(Protocol):
-    """A ledger entry whose facts were opened and checked against the leaf."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def at_s(self) -> int: ...
-    @property
-    def leaf_hash(self) -> bytes: ...
-    @property
-    def facts(self) -> Mapping[str, Json]: ...
-    @property
-    def attachments(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from gateway.consents.entries import Erased, Erasure, OpenedEntry
+from gateway.consents.entries import Erased, Erasure
 from gateway.consents.registry import Registry
+from gateway.core.tlog.opened import OpenedEntry
 from gateway.errors import ConsentryError, LedgerUnavailable
 
 Followed: TypeAlias = OpenedEntry | Erased | Erasure

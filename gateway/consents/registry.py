@@ -18,7 +18,6 @@ from gateway.consents.entries import (
     TOKEN_REVOKE,
     Erased,
     Erasure,
-    OpenedEntry,
     ended_token,
     failed,
     previous_place,
@@ -31,6 +30,7 @@ from gateway.core.consent.document import ParseScope
 from gateway.core.consent.rule import Consent, State
 from gateway.core.smart.claims import SKEW_S
 from gateway.core.smart.issuers import DAY_S
+from gateway.core.tlog.opened import OpenedEntry
 from gateway.core.values import ConsentRef
 
 _OUTLIVED_S: Final = DAY_S + 2 * SKEW_S  # the longest life of a token, whichever clocks measured it

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.core.canon import b64url
-from gateway.core.consent.glass import OPEN, Broken, OpenedEntry, Place, Review, read_open, read_review
+from gateway.core.consent.glass import OPEN, Broken, Place, Review, read_open, read_review
+from gateway.core.tlog.opened import OpenedEntry
 
 Entries = Callable[[frozenset[str], int], Iterable[OpenedEntry]]
 """The entries of some kinds with an index above another, oldest first. Raises LedgerUnavailable."""

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.core.canon import Json, sha256_text
+from gateway.core.tlog.opened import OpenedEntry
 from gateway.errors import BadRequest, VerificationFailed
 
 OPEN: Final = "bg.open"
@@ -38,23 +39,6 @@ _LEAST, _MOST = 10, 1000
 
 Place = tuple[int, str]
 """Index and base64url leaf hash of an entry."""
-
-
-class OpenedEntry(Protocol):
-    """A ledger entry whose facts were opened and checked against the leaf."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def at_s(self) -> int: ...
-    @property
-    def leaf_hash(self) -> bytes: ...
-    @property
-    def facts(self) -> Mapping[str, Json]: ...
-    @property
-    def attachments(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)

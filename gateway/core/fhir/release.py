@@ -85,6 +85,8 @@ class Candidate(NamedTuple):
     @property
     def line(self) -> str:
         """What the ledger keeps of its release: the line of its facts, with the places that were cut."""
+        if not self.cuts and not self.trims:  # which is so of nearly all
+            return self.facts.line
         told = [("REDACTED", self.cuts), ("SUBSETTED", self.trims or ())]
         words = [word for tag, places in told if places for word in (tag, *sorted(map(pointer, places)))]
         return " ".join([self.facts.line.rstrip(), *words]) + "\n"
