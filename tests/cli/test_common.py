@@ -28,13 +28,15 @@ THAT_DO_SOMETHING = [name for name, each in EVERY.items() if not isinstance(each
 
 def test_the_commands() -> None:
     assert {" ".join(name) for name in EVERY if name} == {
-        "demo", "serve", "check-config", "token", "bench",
+        "demo", "serve", "check-config", "token", "simulate", "bench",
         "keys", "keys init", "keys show", "keys rotate", "keys retire",
         "consent", "consent grant", "consent change", "consent revoke", "consent show",
+        "consent preview", "consent compare", "consent import", "consent export", "consent sync",
         "client", "client add", "client show", "client list", "client change", "client secret",
         "client disable", "client enable", "client remove",
         "user", "user add", "user list", "user show", "user passwd", "user totp", "user disable",
-        "user enable", "user allow", "user disallow",
+        "user enable", "user allow", "user disallow", "user link", "user unlink", "user reset-passkeys",
+        "break-glass", "break-glass open", "break-glass list", "break-glass review",
         "ledger", "ledger verify", "ledger prove", "ledger head", "ledger entry",
     }  # fmt: skip
 
