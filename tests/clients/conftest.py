@@ -23,7 +23,6 @@ from tests.upstreams.sandbox import sandbox
 
 __all__ = ["browser", "tab"]  # fixtures of the other folder, for its pages
 
-CONDITIONS = ("--scope", "patient/Condition.rs")
 DOCTOR_IS = "Practitioner/prac-gp"
 PEOPLE = Path(__file__).parents[2] / "fixtures/people"
 CLIENTS: dict[str, Callable[[], AbstractContextManager[Connect]]] = {
@@ -102,10 +101,10 @@ def records() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def serving(records: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """In front of it, a gateway where conditions labelled HIV are denied; its ledger verifies at the end."""
+    """In front of it, a gateway where what is labelled HIV is denied; its ledger verifies at the end."""
     made = place(tmp_path_factory.mktemp("clients"), records.base_url)
     aside(made.good, "keys", "init")
-    aside(made.good, "consent", "grant", "--patient", "pat-a", "--deny", "--label", "HIV", *CONDITIONS)
+    aside(made.good, "consent", "grant", "--patient", "pat-a", "--deny", "--label", "HIV")
     with command("serve", "--config", str(made.config)) as served:
         assert served.url == f"http://127.0.0.1:{made.port}"
         yield Serving(f"{served.url}/fhir", made)
