@@ -7,9 +7,11 @@ told. What is told are references, counts and reasons, never content.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Final
 
 from gateway import errors
@@ -20,14 +22,15 @@ from gateway.consents.service import OPERATOR, ConsentService
 from gateway.core.canon import Json, canonical, sha256_text
 from gateway.core.consent.document import format_document
 from gateway.core.consent.evaluate import Because
+from gateway.core.consent.membership import Membership
 from gateway.core.consent.rule import Consent
 from gateway.core.decide import decide
 from gateway.core.fhir.release import Candidate, Cursor, candidate_content, lines_of_versions
 from gateway.core.fhir.request import parse_request
-from gateway.core.labels.findings import Found
-from gateway.core.plan import Deny, Permit
+from gateway.core.plan import Deny, Permit, Plan
 from gateway.core.preview import (
     Scene,
+    Sight,
     View,
     Viewer,
     idle,
@@ -43,7 +46,7 @@ from gateway.core.values import FhirRequest, Ref, Scope, Token
 from gateway.gather import gather
 from gateway.pipeline import Ports
 
-MAX_RECORDS: Final = 20_000  # of one patient; a preview of more says that it is of a part
+MAX_RECORDS: Final = 10_000  # of one patient; a preview of more says that it is of a part
 GATEWAY: Final = "consentry"  # the client that a preview's reading is recorded under
 MAX_VIEWERS: Final = 100
 BY_THE_PATIENT: Final = "PATRQT"
@@ -63,7 +66,11 @@ class Question:
 
 
 def drafted(
-    service: ConsentService, draft: ConsentDraft, changed: str | None, named: Sequence[Sequence[str]]
+    service: ConsentService,
+    membership: Membership,
+    draft: ConsentDraft,
+    changed: str | None,
+    named: Sequence[Sequence[str]],
 ) -> Question:
     """What would be if the patient gave `draft`, or it became the new text of the consent `changed`. `named`
     are the viewers' identities; if there are none, everybody is one whom the patient's consents name.
@@ -75,10 +82,12 @@ def drafted(
     consent = service.drafted(draft, changed)
     before = service.of_patient(consent.patient)
     after = with_draft(before, consent)
-    return Question(consent.patient, before, after, _viewers(after, named), consent)
+    return Question(consent.patient, before, after, _viewers(after, named, membership), consent)
 
 
-def comparison(service: ConsentService, first: str, second: str, named: Sequence[Sequence[str]]) -> Question:
+def comparison(
+    service: ConsentService, membership: Membership, first: str, second: str, named: Sequence[Sequence[str]]
+) -> Question:
     """What the consent `second` would change if `first` were the only one, and it stood in its place.
 
     Raises BadRequest, NotFound.
@@ -86,12 +95,14 @@ def comparison(service: ConsentService, first: str, second: str, named: Sequence
     one, other = service.show(first), service.show(second)
     if one.patient != other.patient:
         raise errors.BadRequest("The consents are of two patients.")
-    return Question(one.patient, (one,), (other,), _viewers((one, other), named))
+    return Question(one.patient, (one,), (other,), _viewers((one, other), named, membership))
 
 
-def _viewers(consents: Sequence[Consent], named: Sequence[Sequence[str]]) -> list[Viewer]:
+def _viewers(
+    consents: Sequence[Consent], named: Sequence[Sequence[str]], membership: Membership
+) -> list[Viewer]:
     try:
-        found = viewers_of(consents, [tuple(identities) for identities in named])
+        found = viewers_of(consents, [tuple(identities) for identities in named], membership)
     except ValueError as error:
         raise errors.BadRequest(f"Who looks cannot be told: {error}.") from error
     if not found:
@@ -119,9 +130,8 @@ async def preview(ports: Ports, issuer: str, question: Question) -> dict[str, Js
     """
     now_s = ports.now_ms() // 1000
     records = await _read(ports, question.patient, now_s)
-    alone = Scene(records.found, {}, ports.house, issuer, now_s)
-    scene = replace(alone, around=await _around(ports, question, alone))
-    answer = _answer(ports, question, records, scene)
+    alone = Scene(records.found, {}, {}, ports.house, issuer, now_s)
+    answer = await _answer(ports, question, records, await _with_around(ports, question, alone))
     receipts = await ports.record([_entry(ports, question, records, answer)])
     if len(receipts) != 1:
         raise errors.LedgerUnavailable
@@ -196,21 +206,31 @@ def _patients_own(patient: str, now_s: int) -> Token:
 # --- Judging ---------------------------------------------------------------------------------------
 
 
-async def _around(ports: Ports, question: Question, scene: Scene) -> Mapping[Ref, Found]:
-    """What the records refer to says of itself, as the first viewer's reads would find out for whom that
-    matters. It is the same for all."""
-    view = _view(ports, question, question.after)
+async def _with_around(ports: Ports, question: Question, scene: Scene) -> Scene:
+    """The scene with what the records refer to, and what rules name, as the viewers' reads would find it out.
+    What a record says of itself is the same for all; which are asked for is not."""
     records = [(record.facts, candidate_content(record)) for record in scene.records]
-    for viewer in question.viewers:
-        standing = standing_of(viewer, view, scene)
-        for kind in sorted({facts.type for facts, _ in records}):
-            decision = decide(_search(ports, kind), standing)
-            if isinstance(decision, Permit):
-                judge = await Around(ports.upstream, ports.facts_of, decision.plan).look(records)
-                if judge.around:
-                    return judge.around
-                break
-    return {}
+    for consents, viewer in product((question.after, question.before), question.viewers):
+        standing = standing_of(viewer, _view(ports, question, consents), scene)
+        plan = _any_plan(ports, standing, {facts.type for facts, _ in records})
+        if plan is None:
+            continue
+        wanted = {name for facts, _ in records for name in plan.judge.names(facts.owners)}
+        if scene.around and wanted <= scene.named.keys():
+            continue
+        judge = await Around(ports.upstream, ports.facts_of, plan).look(records)
+        around, named = {**scene.around, **judge.around}, {**scene.named, **judge.named}
+        scene = replace(scene, around=around, named=named)
+    return scene
+
+
+def _any_plan(ports: Ports, standing: Standing, kinds: Set[str]) -> Plan | None:
+    """A plan of one who may see something of these types."""
+    for kind in sorted(kinds):
+        decision = decide(_search(ports, kind), standing)
+        if isinstance(decision, Permit):
+            return decision.plan
+    return None
 
 
 def _view(ports: Ports, question: Question, consents: Sequence[Consent]) -> View:
@@ -218,13 +238,16 @@ def _view(ports: Ports, question: Question, consents: Sequence[Consent]) -> View
     return View(head, question.patient, consents)
 
 
-def _answer(ports: Ports, question: Question, records: Records, scene: Scene) -> dict[str, Json]:
+async def _answer(ports: Ports, question: Question, records: Records, scene: Scene) -> dict[str, Json]:
     before, after = (_view(ports, question, each) for each in (question.before, question.after))
-    all_seen = [(viewer, sights(scene, viewer, before, after)) for viewer in question.viewers]
+    all_seen: list[tuple[Viewer, list[Sight]]] = []
     denying: list[Because] = []
-    if question.draft is not None:
-        only = _view(ports, question, (question.draft,))
-        for viewer, seen in all_seen:
+    for viewer in question.viewers:
+        await asyncio.sleep(0)  # others are served between two viewers
+        seen = sights(scene, viewer, before, after)
+        all_seen.append((viewer, seen))
+        if question.draft is not None:
+            only = _view(ports, question, (question.draft,))
             denying += overruling(question.draft, sights(scene, viewer, only, only), seen)
     return {
         "patient": question.patient,

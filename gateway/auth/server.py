@@ -26,7 +26,7 @@ from gateway.auth.clients.register import Terms, register_routes
 from gateway.auth.clients.registry import Clients
 from gateway.auth.cors import Origins
 from gateway.auth.discovery import PATHS, discovery_routes
-from gateway.auth.glass import notices
+from gateway.auth.glass import notices, renewals
 from gateway.auth.glass.breaking import Breaking, Policy
 from gateway.auth.glass.notices import Send
 from gateway.auth.glass.past import Entries
@@ -62,6 +62,7 @@ TABLES: Final[tuple[type[SQLModel], ...]] = (
     *links.TABLES,
     *delegations.TABLES,
     *notices.TABLES,
+    *renewals.TABLES,
 )
 SWEEP_EVERY_S: Final = 300
 NOTIFY_EVERY_S: Final = 1

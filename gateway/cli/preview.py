@@ -66,7 +66,7 @@ def preview(
     async def work(house: OpenHouse, ports: Ports) -> dict[str, Json]:
         whose = patient if changed is None else house.service.show(changed).patient
         draft = Draft(whose or "", effect=Effect.DENY if deny else Effect.PERMIT, **given)
-        question = drafted(house.service, draft, changed, _viewers(named))
+        question = drafted(house.service, ports.house.membership, draft, changed, _viewers(named))
         return await previewed(ports, house.settings.issuer, question)
 
     _print(config, upstream, work, preview_lines, as_json)
@@ -85,7 +85,7 @@ def compare(
     """Show what one consent alone shows and hides, and what another in its place would change."""
 
     async def work(house: OpenHouse, ports: Ports) -> dict[str, Json]:
-        question = comparison(house.service, first, second, _viewers(named))
+        question = comparison(house.service, ports.house.membership, first, second, _viewers(named))
         return await previewed(ports, house.settings.issuer, question)
 
     _print(config, upstream, work, preview_lines, as_json)

@@ -7,16 +7,23 @@ what is not known about them counts against them, as it does for a token that do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
 from gateway.core.consent.evaluate import Because
+from gateway.core.consent.membership import NOBODY as UNLISTED
+from gateway.core.consent.membership import Membership
 from gateway.core.consent.rule import (
     CLIENT,
+    DEVICE,
     ORGANIZATION,
+    PATIENT,
     PRACTITIONER,
+    PRACTITIONER_ROLE,
+    RELATIVE,
+    ROLE,
     Consent,
     Effect,
     Node,
@@ -25,6 +32,7 @@ from gateway.core.consent.rule import (
     kind_of,
     walk,
 )
+from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.release import Candidate, candidate_content
 from gateway.core.judge import Judgement
 from gateway.core.labels.findings import Found
@@ -34,14 +42,22 @@ from gateway.core.values import Ref, Scope, Token
 TREATMENT: Final = "TREAT"
 NOBODY: Final = "(nobody)"  # the client of a viewer who is named without one
 _EVERYTHING: Final = Scope("patient", "*", "rs", text="patient/*.rs")
-_USERS: Final = {PRACTITIONER: "Practitioner"}
+_USERS: Final[Mapping[str, str]] = {
+    PRACTITIONER: "Practitioner",
+    PRACTITIONER_ROLE: "PractitionerRole",
+    PATIENT: "Patient",
+    RELATIVE: "RelatedPerson",
+    DEVICE: "Device",
+}
+"""Identities of users, of whom a token has one, and their resource types."""
+_ALONE: Final = frozenset({CLIENT, ORGANIZATION, ROLE, *_USERS})
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody who could ask for one purpose: identities as consents name them, one of a kind.
+    """Somebody who could ask for one purpose: identities as consents name them, one of a kind and one user.
 
-    Raises ValueError for what is not an identity, or for two of one kind.
+    Raises ValueError for others. A group asks for nothing, its members do.
     """
 
     identities: tuple[str, ...]
@@ -50,8 +66,11 @@ class Viewer:
     def __post_init__(self) -> None:
         if not self.identities or not all(map(is_grantee, self.identities)):
             raise ValueError("a viewer is named by identities such as practitioner:prac-1")
-        if len({kind_of(identity) for identity in self.identities}) < len(self.identities):
-            raise ValueError("a viewer has one identity of a kind")
+        kinds = {kind_of(identity) for identity in self.identities}
+        if len(kinds) < len(self.identities) or len(kinds & _USERS.keys()) > 1:
+            raise ValueError("a viewer has one identity of a kind, and is one user")
+        if not kinds <= _ALONE:
+            raise ValueError("a viewer is no group or care team, but one of its members")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +114,32 @@ class View:
         return self.head.is_revoked(issued)
 
 
-def viewers_of(consents: Iterable[Consent], named: Sequence[tuple[str, ...]] = ()) -> list[Viewer]:
-    """Those `named`, or everybody whom the live ones of `consents` name, for each purpose that one names.
+def viewers_of(
+    consents: Iterable[Consent], named: Sequence[tuple[str, ...]] = (), membership: Membership = UNLISTED
+) -> list[Viewer]:
+    """Those `named`, or everybody whom the live ones of `consents` name, members in the place of their
+    groups, for each purpose that one names.
 
     Raises ValueError as `Viewer` does.
     """
     live = [consent for consent in consents if consent.state is State.LIVE]
     nodes = [node.match for consent in live for node in walk(consent.root)]
     purposes = sorted(frozenset().union(*(match.purposes for match in nodes))) or [TREATMENT]
-    actors = sorted(frozenset().union(*(match.actors for match in nodes)))
+    actors = sorted(_members(frozenset().union(*(match.actors for match in nodes)), membership))
     return [Viewer(who, purpose) for who, purpose in product(named or [(a,) for a in actors], purposes)]
+
+
+def _members(actors: Set[str], membership: Membership) -> frozenset[str]:
+    """The actors that can ask, with the members of those that are groups."""
+    found, waiting = set[str](), [*actors]
+    while waiting:
+        actor = waiting.pop()
+        if kind_of(actor) in _ALONE:
+            found.add(actor)
+        elif actor not in found:
+            found.add(actor)
+            waiting += membership.groups.get(actor, ())
+    return frozenset(actor for actor in found if kind_of(actor) in _ALONE)
 
 
 def with_draft(standing: Sequence[Consent], draft: Consent) -> tuple[Consent, ...]:
@@ -114,11 +149,12 @@ def with_draft(standing: Sequence[Consent], draft: Consent) -> tuple[Consent, ..
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What every sight is of: the patient's `records`, and what is known `around` them. `issuer` is whose
-    tokens a client has who is named without one."""
+    """What every sight is of: the patient's `records`, what is known `around` them, and the records that
+    rules name (`Judge.knowing`). `issuer` is whose tokens a client has who is named without one."""
 
     records: Sequence[Candidate]
     around: Mapping[Ref, Found]
+    named: Mapping[Ref, Tree]
     house: House
     issuer: str
     now_s: int
@@ -172,7 +208,7 @@ _DENIED: Final = frozenset({"denied", "revoked"})
 
 def _judged(scene: Scene, standing: Standing) -> list[Judgement]:
     types = {record.facts.type for record in scene.records}
-    judges = {kind: standing.right(kind, "r").judge.knowing(scene.around) for kind in types}
+    judges = {kind: standing.right(kind, "r").judge.knowing(scene.around, scene.named) for kind in types}
     return [judges[record.facts.type](record.facts, candidate_content(record)) for record in scene.records]
 
 
@@ -192,6 +228,7 @@ def _token(viewer: Viewer, patient: str, issuer: str, now_s: int) -> Token:
         purposes=(viewer.purpose,),
         patient=patient,
         fhir_user=user,
+        role=named.get(ROLE),
         organization=Ref("Organization", named[ORGANIZATION]) if ORGANIZATION in named else None,
     )
 

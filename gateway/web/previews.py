@@ -63,13 +63,16 @@ def preview_routes(
 
     async def previewed(request: Request) -> Response:
         asked = await read_as(request, _PreviewBody)
-        question = drafted(service, draft_of(asked.draft), asked.change, asked.viewers)
-        return reply(await preview(chosen(asked.upstream), issuer, question))
+        walk = chosen(asked.upstream)
+        members = walk.house.membership
+        question = drafted(service, members, draft_of(asked.draft), asked.change, asked.viewers)
+        return reply(await preview(walk, issuer, question))
 
     async def compared(request: Request) -> Response:
         asked = await read_as(request, _CompareBody)
-        question = comparison(service, asked.first, asked.second, asked.viewers)
-        return reply(await preview(chosen(asked.upstream), issuer, question))
+        walk = chosen(asked.upstream)
+        question = comparison(service, walk.house.membership, asked.first, asked.second, asked.viewers)
+        return reply(await preview(walk, issuer, question))
 
     async def simulated(request: Request) -> Response:
         asked = await read_as(request, _SimulateBody, MAX_RECORD_BYTES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.core.consent.membership import Membership
 from gateway.core.consent.rule import Consent, State
 from gateway.core.fhir.release import Candidate
 from gateway.core.preview import Scene, Sight, View, Viewer, idle, overruling, sights, viewers_of, with_draft
@@ -16,7 +17,7 @@ RECORDS = [
     b'{"resourceType":"Condition","id":"1","subject":{"reference":"Patient/p1"}}',
     b'{"resourceType":"Observation","id":"2","subject":{"reference":"Patient/p1"}}',
 ]
-SCENE = Scene([Candidate(raw, facts(raw)) for raw in RECORDS], {}, HOUSE, "https://gw.example", NOW_S)
+SCENE = Scene([Candidate(raw, facts(raw)) for raw in RECORDS], {}, {}, HOUSE, "https://gw.example", NOW_S)
 APP = Viewer(("client:app-1",), "TREAT")
 OBSERVATIONS = permit(actors="client:app-1", purposes="TREAT", scopes="patient/Observation.rs")
 CONDITIONS = permit(actors="client:app-1", purposes="TREAT", scopes="patient/Condition.rs")
@@ -29,8 +30,16 @@ def seen(before: tuple[Consent, ...], after: tuple[Consent, ...], viewer: Viewer
 
 @pytest.mark.parametrize(
     "identities",
-    [(), ("app-1",), ("client:a", "client:b"), ("nobody:x",)],
-    ids=["nobody", "no kind", "two of a kind", "unknown kind"],
+    [
+        (),
+        ("app-1",),
+        ("client:a", "client:b"),
+        ("nobody:x",),
+        ("practitioner:a", "relative:b"),
+        ("group:night",),
+        ("careteam:c", "client:a"),
+    ],
+    ids=["nobody", "no kind", "two of a kind", "unknown kind", "two users", "group", "care team"],
 )
 def test_not_a_viewer(identities: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="viewer"):
@@ -53,6 +62,35 @@ def test_everybody_whom_a_live_consent_names_looks_for_every_purpose() -> None:
 def test_who_is_named_looks_alone_and_for_treatment_if_no_purpose_is() -> None:
     both = ("client:a", "practitioner:b")
     assert viewers_of(consents(permit(actors="client:c")), [both]) == [Viewer(both, "TREAT")]
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        "client:app-1", "organization:o", "practitioner:p", "practitionerrole:r", "patient:x", "relative:m",
+        "device:d",
+    ],
+)  # fmt: skip
+def test_whoever_a_consent_can_name_sees_what_it_opens(who: str) -> None:
+    given = consents(permit(actors=who, purposes="TREAT"))
+    others = consents(permit(actors=f"{who}-2", purposes="TREAT"))
+    [viewer] = viewers_of(given)
+    assert all(sight.after.visible for sight in seen(given, given, viewer))
+    assert not any(sight.after.visible for sight in seen(others, others, viewer))
+
+
+def test_who_is_named_by_a_role_sees_no_more_than_the_role() -> None:
+    given = consents(permit(actors="role:unheard-of", purposes="TREAT"))
+    [viewer] = viewers_of(given)
+    assert {sight.after.reason for sight in seen(given, given, viewer)} == {"role"}
+
+
+def test_members_look_in_the_place_of_their_groups() -> None:
+    given = consents(permit(actors="group:night careteam:unknown client:app-1", purposes="TREAT"))
+    listed = Membership(groups={"group:night": frozenset({"practitioner:a", "careteam:c"}),
+                                "careteam:c": frozenset({"practitioner:b"})})  # fmt: skip
+    who = [identity for viewer in viewers_of(given, (), listed) for identity in viewer.identities]
+    assert who == ["client:app-1", "practitioner:a", "practitioner:b"]
 
 
 def test_what_a_change_gains_and_loses() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyotp import TOTP
 
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.ledger import Ledger
@@ -210,6 +212,23 @@ def test_four_hours_are_added_once(alone: Ward) -> None:
     assert alone.ask("POST", body=alone.wish(renews=first["entry"], patient="pat-b")).status_code == 404
 
 
+def test_of_many_who_renew_at_once_one_does(alone: Ward) -> None:
+    """With codes of three steps, as many as count at the same time."""
+    first = alone.broken()
+    wish = alone.wish(renews=first["entry"])
+    alone.clock.ahead_s += 90  # none of the codes was shown before
+    now_s = alone.clock() // 1000
+    codes = [str(TOTP(alone.secrets["dr-er"]).at(now_s + drift_s)) for drift_s in (-30, 0, 30)]
+    wishes = [{**wish, "code": code} for code in codes]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(lambda wish: alone.ask("POST", body=wish), wishes))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses[0] == 201
+    assert set(statuses[1:]) <= {400, 403}
+    opened = [entry for entry in alone.running.entries() if entry.kind == "bg.open"]
+    assert len(opened) == 2
+
+
 def test_what_is_over_is_not_renewed(alone: Ward) -> None:
     first = alone.broken()
     alone.clock.ahead_s += FOUR_HOURS_S
@@ -286,6 +305,7 @@ def test_who_has_a_review_overdue_does_not_break_the_glass(alone: Ward) -> None:
         ("-1", {"reviewer": "o", "outcome": "justified"}, 404),
         ("{}", {"reviewer": "o", "outcome": "fine"}, 400),
         ("{}", {"reviewer": "", "outcome": "justified"}, 400),
+        ("{}", {"reviewer": "Practitioner/prac-ro", "outcome": "justified"}, 400),
         ("{}", {"outcome": "justified"}, 400),
     ],
 )

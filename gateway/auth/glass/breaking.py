@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from sqlmodel import Session
 
 from gateway.auth.clients.registry import Clients
-from gateway.auth.glass import notices
+from gateway.auth.glass import notices, renewals
 from gateway.auth.glass.past import Case, Entries, cases
 from gateway.auth.people.authorities import PROFESSIONALS
 from gateway.auth.people.factors import Factors
@@ -29,10 +29,11 @@ from gateway.core.consent.glass import KINDS, LASTS_S, OPEN, ROLE, SCOPE, Statem
 from gateway.core.consent.purposes import BREAK_GLASS
 from gateway.core.record import Draft
 from gateway.core.values import Confirmation, Glass
-from gateway.errors import BadRequest, Forbidden, LedgerUnavailable, NotFound
+from gateway.errors import BadRequest, ConsentryError, Forbidden, LedgerUnavailable, NotFound
 
 DAY_S: Final = 24 * 3600
 NOT_CONFIRMED: Final = "Who asks could not be confirmed."
+ONCE: Final = "A glass that was broken is renewed once."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,10 @@ class Breaking:
         account = await self._confirmed(wish, now_s)
         person = person_of(account)
         renewed = self._allowed(wish, person, now_s)
-        opened = await self._recorded(wish, person, now_s, renewed)
+        if renewed is None:
+            opened = await self._recorded(wish, person, now_s, None)
+        else:
+            opened = await self._renewed(wish, person, now_s, renewed)
         return await self._issued(wish, base, account, opened, renewed is None)
 
     # --- Whether -----------------------------------------------------------------------------------
@@ -133,6 +137,18 @@ class Breaking:
         return None
 
     # --- And how -----------------------------------------------------------------------------------
+
+    async def _renewed(self, wish: Wish, person: Person, now_s: int, before: Case) -> Glass:
+        """As `_recorded`, for the one of all who ask at the same time that gets it."""
+        entry, run = before.broken.index, self.ports.database.run
+        if not await run(lambda session: renewals.claim(session, entry)):
+            raise BadRequest(ONCE)
+        try:
+            return await self._recorded(wish, person, now_s, before)
+        except ConsentryError:
+            # Whether it is in the ledger may not be known; if it is, that says that it was renewed.
+            await run(lambda session: renewals.give_back(session, entry))
+            raise
 
     async def _recorded(self, wish: Wish, person: Person, now_s: int, renewed: Case | None) -> Glass:
         until_s = now_s + LASTS_S
@@ -219,7 +235,7 @@ def _to_renew(mine: Sequence[Case], wish: Wish, now_s: int) -> Case:
         if glass.index != wish.renews or (glass.patient, glass.client) != (wish.patient, wish.client):
             continue
         if case.renewed or glass.renews is not None:
-            raise BadRequest("A glass that was broken is renewed once.")
+            raise BadRequest(ONCE)
         if now_s >= glass.until_s:
             raise BadRequest("What is over is not renewed; break the glass anew.")
         return case
