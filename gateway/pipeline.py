@@ -14,13 +14,12 @@ entries are durable, or raises.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 from urllib.parse import urlencode
 
 from gateway import errors
-from gateway.consents.standings import Standings
 from gateway.core.canon import sha256
 from gateway.core.consent.egress import EGRESS
 from gateway.core.consent.evaluate import Because
@@ -30,29 +29,26 @@ from gateway.core.fhir.conditional import entity_tag, modified_s, unchanged
 from gateway.core.fhir.release import (
     Candidate,
     Cursor,
-    FactsOf,
-    Outlines,
     build_instance,
     build_searchset,
     candidate_content,
     is_noticed,
 )
 from gateway.core.fhir.request import check_refused_body, parse_request
-from gateway.core.fhir.telling import Notice, Telling
+from gateway.core.fhir.telling import Telling
 from gateway.core.judge import Judge
 from gateway.core.plan import Deny, Permit, Plan
 from gateway.core.record import Draft, Occasion, Outcome, deny_drafts, permit_drafts
 from gateway.core.smart.dpop import Asked
-from gateway.core.standing import ConsentView, House
+from gateway.core.standing import ConsentView
 from gateway.core.values import ConsentRef, FhirRequest, Interaction, Token
 from gateway.gather import Gathered, gather
 from gateway.ledger.reading import Receipt
+from gateway.ports import Answer, Incoming, Ports
 from gateway.tokens.bearer import Presented, presented
 from gateway.tokens.certificate import in_force
-from gateway.tokens.pages import Page, PageSealer, gone
+from gateway.tokens.pages import Page, gone
 from gateway.tokens.proof import Evidence, check_holder
-from gateway.tokens.used_proofs import UsedProofs
-from gateway.upstream.client import Transport
 
 MAX_TURNS: Final = 3  # decisions made anew because a consent changed while the upstream was asked
 
@@ -63,73 +59,6 @@ REASONS: Final[Mapping[type[errors.ConsentryError], str]] = {
     errors.BadRequest: "unsupported",
     errors.Gone: "page",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A request as the web layer hands it over: its bytes, and headers known to be single. `proof` is that of
-    DPoP, whatever it is; `certificate` that of the client's TLS connection (DER)."""
-
-    method: str
-    path: bytes
-    query: bytes
-    headers: Mapping[str, str] = field(repr=False)
-    authorization: Sequence[bytes] = field(repr=False)
-    body: bytes = field(repr=False)
-    proof: bytes | None = field(default=None, repr=False)
-    certificate: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What leaves. `error` is the refusal that the web layer renders; then there is no body.
-
-    `tag` is the opaque part of a weak entity tag, `modified` in seconds since the epoch. `noticed`: it says
-    that something may be withheld.
-    """
-
-    status: int
-    body: bytes = field(repr=False)
-    receipts: tuple[Receipt, ...]
-    tag: str | None = None
-    modified: int | None = None
-    error: errors.ConsentryError | None = None
-    noticed: bool = False
-
-
-class Consents(Protocol):
-    """The registry as the walk sees it."""
-
-    def at_head(self) -> tuple[int, ConsentView]:
-        """The consents at the ledger head, and a number that changes when they do.
-
-        Raises:
-            LedgerUnavailable: the head cannot be read.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything the walk needs of the outside, made by `app`."""
-
-    house: House
-    capabilities: bytes
-    outlines: Outlines
-    facts_of: FactsOf
-    audience: str
-    policy: str
-    max_count: int
-    verify: Callable[[str, str, int], Awaitable[Token]]
-    consents: Consents
-    upstream: Transport
-    record: Callable[[Sequence[Draft]], Awaitable[Sequence[Receipt]]]
-    pages: PageSealer
-    now_ms: Callable[[], int]
-    new_id: Callable[[], str]
-    notice: Notice = "silent"
-    standings: Standings = field(default_factory=Standings)
-    used_proofs: UsedProofs = field(default_factory=UsedProofs)
 
 
 async def serve(ports: Ports, incoming: Incoming) -> Answer:

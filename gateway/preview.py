@@ -44,7 +44,7 @@ from gateway.core.record import Draft
 from gateway.core.standing import Standing
 from gateway.core.values import FhirRequest, Ref, Scope, Token
 from gateway.gather import gather
-from gateway.pipeline import Ports
+from gateway.ports import Ports
 
 MAX_RECORDS: Final = 10_000  # of one patient; a preview of more says that it is of a part
 GATEWAY: Final = "consentry"  # the client that a preview's reading is recorded under

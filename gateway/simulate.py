@@ -21,7 +21,7 @@ from gateway.core.fhir.request import parse_request
 from gateway.core.plan import Deny, Plan
 from gateway.core.standing import Standing
 from gateway.core.values import Ask, FhirRequest, Interaction, Token
-from gateway.pipeline import Ports
+from gateway.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)

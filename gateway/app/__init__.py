@@ -67,7 +67,8 @@ from gateway.house import (
 )
 from gateway.ledger.token_key_files import TokenKeyFiles
 from gateway.ledger.token_keys import OPENID
-from gateway.pipeline import Incoming, Ports, serve
+from gateway.pipeline import serve
+from gateway.ports import Incoming, Ports
 from gateway.tokens.fetch import HttpxFetch
 from gateway.tokens.keysets import FileKeys, Keys, RemoteKeys
 from gateway.tokens.own import OwnKeys

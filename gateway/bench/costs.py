@@ -16,7 +16,7 @@ from gateway.bench.report import Cell, Column, Table
 from gateway.bench.walk import Walk, open_walk, search
 from gateway.core.record import Draft
 from gateway.house import new_id, now_ms
-from gateway.pipeline import Ports
+from gateway.ports import Ports
 
 ENTRIES: Final = 2000
 FRESH_TOKENS, KNOWN_TOKENS = 300, 20_000

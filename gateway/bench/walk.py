@@ -22,7 +22,8 @@ from gateway.core.values import Ask, UpstreamReply
 from gateway.house import OpenHouse, open_house
 from gateway.ledger.reading import Receipt
 from gateway.ledger.store import SealedEntry
-from gateway.pipeline import Incoming, Ports, serve
+from gateway.pipeline import serve
+from gateway.ports import Incoming, Ports
 from gateway.tokens.fetch import HttpxFetch
 
 BASE: Final = "new"

@@ -19,7 +19,7 @@ from gateway.consents.draft import Draft
 from gateway.core.canon import Json
 from gateway.core.consent.rule import Effect
 from gateway.house import OpenHouse
-from gateway.pipeline import Ports
+from gateway.ports import Ports
 from gateway.preview import comparison, drafted
 from gateway.preview import preview as previewed
 from gateway.simulate import Supposed

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from gateway import errors
 from gateway.core.fhir.conditional import http_date
-from gateway.pipeline import Answer, Incoming, Ports, serve
+from gateway.pipeline import serve
+from gateway.ports import Answer, Incoming, Ports
 from gateway.tokens.bearer import scheme_of
 from gateway.tokens.certificate import STATE
 from gateway.web.cors import Origins, nobody, sharing

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from gateway import errors
 from gateway.ledger.reading import LedgerView
-from gateway.pipeline import Consents
+from gateway.ports import Consents
 from gateway.web.metrics import MEDIA_TYPE, Metrics
 
 log = logging.getLogger("consentry.health")

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from gateway import errors
 from gateway.consents.service import ConsentService
-from gateway.pipeline import Ports
+from gateway.ports import Ports
 from gateway.preview import comparison, drafted, preview
 from gateway.simulate import Supposed, simulate
 from gateway.web.admin import draft_of

@@ -28,7 +28,7 @@ from gateway.ledger.recorder import LedgerReader, OpenedEntry
 from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.ledger.vault import Vault
 from gateway.ledger.verify import PublicKeys, verify_store
-from gateway.pipeline import Ports
+from gateway.ports import Ports
 from gateway.upstream.client import Transport
 from gateway.web.protocol import StrictHttpToolsProtocol
 from tests.support.answers import Exchange, check_entries, parsed, receipts_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.pipeline import Ports
+from gateway.ports import Ports
 from tests.support.gateway import Gateway, gateway
 from tests.support.shared import shared_file
 from tests.upstreams.base import Upstream

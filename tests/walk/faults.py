@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from gateway.pipeline import Ports
+from gateway.ports import Ports
 from gateway.tokens.pages import PageSealer
 from tests.walk.canned import message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway import errors
-from gateway.pipeline import Answer
+from gateway.ports import Answer
 from gateway.web.metrics import MOST_FRESH, Metrics
 
 REFUSED = Answer(401, b"", (), error=errors.Unauthenticated("No."))
