@@ -1,13 +1,15 @@
-"""The case of a token, followed through the upstream from the root that the token names.
+"""The case of a token, as it is kept with the token or followed anew through the upstream from its root.
 
-It is followed anew for each answer, so it is never older than the answer. What does not come does not belong:
-a case that cannot be followed has no members.
+What does not come does not belong: a case that cannot be followed has no members. Only what was read whole
+and is open is kept; a failure keeps nothing and tells nothing.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
+from gateway.casebook import KeptCase, Place
 from gateway.core.asks import case_ask
 from gateway.core.consent.cases import Case, Wish, closure, is_member, window
 from gateway.core.fhir.addresses import Bases
@@ -22,9 +24,21 @@ from gateway.unseen import find
 from gateway.upstream.client import Transport
 
 
-async def open_case(upstream: Transport, facts_of: FactsOf, plan: Plan, root: Ref) -> Within:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`within` tells which records belong to the case, None if it has a time and it is not now;
+    `anew`: as it is now."""
+
+    within: Within | None
+    anew: bool
+
+
+async def open_case(
+    upstream: Transport, facts_of: FactsOf, plan: Plan, root: Ref, place: Place | None, *, anew: bool
+) -> Opened:
     """Tells which records belong to the case of `root`: none, if the role has no such cases or it is not the
-    time for it.
+    time for it. What is kept at `place` counts unless `anew`, or unless it is of a consultation that is not
+    open by it: that one may have been prolonged.
 
     Raises:
         UpstreamUnusable, UpstreamTimeout: an answer did not come, or is not understood.
@@ -32,15 +46,24 @@ async def open_case(upstream: Transport, facts_of: FactsOf, plan: Plan, root: Re
     judge = plan.judge
     profile = None if judge.ceiling is None else judge.ceiling.profile
     if profile is None or root.type not in profile.roots or judge.catalogue.case(root.type) is None:
-        return _nothing
+        timed = profile is not None and profile.grace_s is not None
+        return Opened(None if timed else _nothing, anew=True)
+    kept = None if place is None or anew else place.kept(judge.now_s)
+    if kept is not None and kept.is_open(judge.now_s):
+        return Opened(_within(kept, plan), anew=False)
     reading = _Reading(upstream, facts_of, plan)
-    if profile.grace_s is not None and not await reading.is_open(root, profile.grace_s):
-        return _nothing
-    return partial(_belongs, await reading.case(root), judge.catalogue, judge.bases)
+    found = await reading.followed(root, profile.grace_s)
+    if place is not None and reading.whole:
+        place.forget() if found is None else place.keep(found)
+    return Opened(None if found is None else _within(found, plan), anew=True)
 
 
 def _nothing(_facts: Facts, _content: Content) -> bool:
     return False
+
+
+def _within(found: KeptCase, plan: Plan) -> Within:
+    return partial(_belongs, found.case, plan.judge.catalogue, plan.judge.bases)
 
 
 def _belongs(case: Case, catalogue: Catalogue, bases: Bases, facts: Facts, content: Content) -> bool | None:
@@ -48,11 +71,26 @@ def _belongs(case: Case, catalogue: Catalogue, bases: Bases, facts: Facts, conte
 
 
 class _Reading:
+    """`whole`: all that was asked was answered to the end."""
+
     def __init__(self, upstream: Transport, facts_of: FactsOf, plan: Plan) -> None:
         self._upstream, self._facts_of, self._plan = upstream, facts_of, plan
         self._answers: dict[Wish, tuple[Tree, ...]] = {}
+        self.whole = True
 
-    async def case(self, root: Ref) -> Case:
+    async def followed(self, root: Ref, grace_s: int | None) -> KeptCase | None:
+        """The case of `root` as it is now; None for a consultation (`grace_s`) out of its time."""
+        judge = self._plan.judge
+        times = None
+        if grace_s is not None:
+            trees = await self._answer(Wish(root.type, Term("_id", (root.id,))))
+            found = [window(tree, judge.catalogue, grace_s) for tree in trees if tree["id"] == root.id]
+            times = next((time for time in found if time is not None and time.includes(judge.now_s)), None)
+            if times is None:
+                return None
+        return KeptCase(await self._case(root), times, judge.now_s)
+
+    async def _case(self, root: Ref) -> Case:
         judge = self._plan.judge
         while True:
             step = closure(root, self._answers, judge.catalogue, judge.bases.both)
@@ -61,17 +99,11 @@ class _Reading:
             for wish in step:
                 await self._answer(wish)
 
-    async def is_open(self, root: Ref, grace_s: int) -> bool:
-        """Whether now is in the time of the consultation that `root` is."""
-        judge = self._plan.judge
-        trees = await self._answer(Wish(root.type, Term("_id", (root.id,))))
-        times = [window(tree, judge.catalogue, grace_s) for tree in trees]
-        return any(time is not None and time.includes(judge.now_s) for time in times)
-
     async def _answer(self, wish: Wish) -> tuple[Tree, ...]:
         ask, judge = case_ask(self._plan, wish), self._plan.judge
         found = (
             None if ask is None else await find(self._upstream, self._facts_of, judge, ask, judge.patients)
         )
+        self.whole = self.whole and (found is None or found.whole)
         self._answers[wish] = () if found is None else found.trees
         return self._answers[wish]

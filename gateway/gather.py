@@ -3,7 +3,8 @@
 Nothing here decides or releases. Each answer is judged by the plan's own judge, whole pages of nothing are
 gone through, and a mentioned record may speak only if it was itself fetched and judged visible. Where labels
 matter, what the records refer to is looked at first. A record that is shown in part is not found by the part
-that is not shown.
+that is not shown. What is asked for by name and not shown, hidden or missing, has the token's case followed
+anew; so has each search, whatever it finds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Final
 
 from gateway import errors
 from gateway.around import Around
+from gateway.casebook import Place
 from gateway.confirming import confirmed
 from gateway.core.asks import look_ups, next_ask
 from gateway.core.confirm import Confirmation
@@ -32,6 +34,7 @@ from gateway.core.fhir.release import (
 )
 from gateway.core.fhir.searchset import read_page
 from gateway.core.judge import Judge
+from gateway.core.judgement import Judgement
 from gateway.core.labels.asked import looks_at
 from gateway.core.labels.labeller import lasting
 from gateway.core.plan import Deny, Plan
@@ -56,14 +59,16 @@ class Gathered:
         return self.review.candidates
 
 
-async def gather(upstream: Transport, bases: Bases, facts_of: FactsOf, plan: Plan) -> Gathered | Deny:
-    """Asks what the plan asks.
+async def gather(
+    upstream: Transport, bases: Bases, facts_of: FactsOf, plan: Plan, place: Place | None = None
+) -> Gathered | Deny:
+    """Asks what the plan asks. `place` is where the token's case is kept; without it nothing is kept.
 
     Raises:
         UpstreamUnusable, UpstreamTimeout: an answer did not come, or is not understood.
         BadRequest: the upstream does not support the search.
     """
-    asking = _Asking(upstream, bases, facts_of, plan, Around(upstream, facts_of, plan))
+    asking = _Asking(upstream, bases, facts_of, plan, Around(upstream, facts_of, plan, place))
     if plan.request.interaction is Interaction.SEARCH:
         review = await asking.pages()
     else:
@@ -95,17 +100,25 @@ class _Asking:
         candidate: Candidate | None = None
         for reply, version in zip(replies, (None, self.plan.request.version), strict=False):
             if reply.status != 200:
+                await self.around.open_case(self.plan.wanted.type, anew=True)  # as for one that is hidden
                 return Deny(errors.NotFound(), "not_found")
             facts_of = self.facts_of if candidate is None else self._labelled_like(candidate)
             candidate = identify(reply.body, self.plan.wanted, version, facts_of)
-            content = candidate_content(candidate)
-            judge = await self.around.look([(candidate.facts, content)])
-            judgement = judge(candidate.facts, content)
+            judgement = await self._judged(candidate)
             if not judgement.visible:
                 return Deny(errors.NotFound(), judgement.reason, judgement.because)
-            candidate = as_judged(candidate, judgement, judge.stays)
+            candidate = as_judged(candidate, judgement, self.around.judge.stays)
         assert candidate is not None, "an instance is always asked for"
         return candidate
+
+    async def _judged(self, candidate: Candidate) -> Judgement:
+        """The judgement by the case as it is kept; if the record is hidden, by the case as it is now."""
+        facts, content = candidate.facts, candidate_content(candidate)
+        await self.around.open_case(facts.type)
+        judgement = (await self.around.look([(facts, content)]))(facts, content)
+        if not judgement.visible and await self.around.open_case(facts.type, anew=True):
+            judgement = (await self.around.look([(facts, content)]))(facts, content)
+        return judgement
 
     def _labelled_like(self, current: Candidate) -> FactsOf:
         """`facts_of` for another version of a record: with the labels that the current one has, or that are
@@ -149,9 +162,10 @@ class _Asking:
         if reply.status != 200:
             raise errors.UpstreamUnusable
         kind = self.plan.request.type or ""
+        await self.around.open_case(kind, anew=True)
         judge = await self._look(reply.body)
         review = review_page(reply.body, kind, self.bases, required, self.facts_of, judge, judge.stays)
-        return self._without_asked(review)
+        return self._without_asked(self._without_untold(review))
 
     async def _look(self, body: bytes) -> Judge:
         """The judge, knowing what the records of a page refer to."""
@@ -177,6 +191,19 @@ class _Asking:
         withheld["searched"] += len(review.candidates) - len(shown)
         return replace(review, candidates=tuple(shown), withheld=dict(withheld))
 
+    def _without_untold(self, review: Review) -> Review:
+        """The review without records of which the search asked what a study is not told."""
+        ceiling, terms = self.plan.judge.ceiling, self.plan.request.terms
+        if ceiling is None or ceiling.study is None or not terms:
+            return review
+        study, catalogue, bases = ceiling.study, self.plan.judge.catalogue, self.bases.both
+        shown = [
+            one
+            for one in review.candidates
+            if study.shows(one.facts, candidate_content(one)(), terms, catalogue, bases)
+        ]
+        return replace(review, candidates=tuple(shown))
+
     # --- Mentions ----------------------------------------------------------------------------------
 
     async def visible(self, review: Review) -> frozenset[Ref]:
@@ -184,16 +211,24 @@ class _Asking:
         if not any(candidate.facts.mentions for candidate in review.candidates):
             return frozenset()
         resolved: set[Ref] = set()
-        for ask in look_ups(self.plan, review.unresolved()):
+        unresolved = review.unresolved()
+        for ask in look_ups(self.plan, unresolved):
             reply = await self.upstream.fetch(ask)
             if reply.status != 200:
                 continue  # a type that the upstream does not know: its mentions stay masked
-            judge = await self._look(reply.body)
-            found = review_page(
-                reply.body, ask.path[1:], self.bases, (), self.facts_of, judge.sees, judge.stays
-            )
-            resolved.update(found.released())
+            kind = ask.path[1:]
+            await self.around.open_case(kind)
+            found = self._seen(kind, reply.body, await self._look(reply.body))
+            asked = {ref for ref in unresolved if ref.type == kind}
+            if not asked <= found and await self.around.open_case(kind, anew=True):
+                found = self._seen(kind, reply.body, await self._look(reply.body))
+            resolved |= found
         return review.released() | resolved
+
+    def _seen(self, kind: str, body: bytes, judge: Judge) -> frozenset[Ref]:
+        """The records of a look-up that the token could get at."""
+        found = review_page(body, kind, self.bases, (), self.facts_of, judge.sees, judge.stays)
+        return found.released()
 
 
 def _is_end(review: Review) -> bool:

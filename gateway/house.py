@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from gateway import mapping
+from gateway import mapping, policy
 from gateway.auth.people.agreeing import relatives_of
 from gateway.auth.store.database import Database
 from gateway.config import Settings
@@ -33,6 +33,9 @@ from gateway.core.fhir import match
 from gateway.core.fhir.catalogue import VERSIONS, Catalogue, Release
 from gateway.core.labels.findings import Context, Policy
 from gateway.core.record import Draft
+from gateway.core.studies.datatypes import Dates
+from gateway.core.studies.pseudonyms import Pseudonyms, study_key
+from gateway.core.studies.study import Study, coding_of, instant_of
 from gateway.core.tlog.opened import OpenedEntry
 from gateway.core.tlog.tree import leaf_hash
 from gateway.core.values import Label, Term
@@ -71,7 +74,7 @@ def new_secret() -> str:
 
 @dataclass(frozen=True, slots=True)
 class OpenHouse:
-    """Keys, ledger and consents of one gateway, open for use. `policy` is the digest of its mappings."""
+    """Keys, ledger and consents of one gateway, open for use. `policy` is the digest of what decides."""
 
     settings: Settings
     keys: KeyRing
@@ -147,6 +150,7 @@ def _follow_all(consents: Follower) -> None:
 def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | RemoteLedger) -> OpenHouse:
     registry = Registry(_any_scope())
     reader, recorder = LedgerReader(ledger.reader, vault), Recorder(vault, keys.gateway)
+    decides = policy.digest_of(settings)
 
     def entries(after: int) -> Iterator[Followed]:
         return (_followed(stored, reader) for stored in ledger.entries_of(FOLLOWED, after))
@@ -154,7 +158,7 @@ def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | Rem
     async def record(
         kind: str, facts: Mapping[str, Json], patient: str, attachments: Mapping[str, str]
     ) -> Receipt:
-        common = {"pat": f"Patient/{patient}", "rid": new_id(), "act": "operator", "pol": mapping.digest()}
+        common = {"pat": f"Patient/{patient}", "rid": new_id(), "act": "operator", "pol": decides}
         entry = recorder.seal(kind, {**common, **facts}, patient, now_ms(), attachments)
         [receipt] = await ledger.append([entry])
         return receipt
@@ -175,7 +179,7 @@ def _house(settings: Settings, keys: KeyRing, vault: Vault, ledger: Ledger | Rem
             reading_of(settings)[0],
         ),
         Minter(OwnKeys(TokenKeyFiles(keys.folder, ISSUER)), settings.issuer),
-        mapping.digest(),
+        decides,
     )
 
 
@@ -245,11 +249,54 @@ def label_policy(settings: Settings) -> Policy:
     return Policy(
         confidence=labels.confidence,
         context=cast("Context", labels.context),
-        part2_organizations=frozenset(f"Organization/{name}" for name in labels.part2_organizations),
+        part2_organizations=_programmes(settings),
         part2_sources=frozenset(labels.part2_sources),
         employees=frozenset(labels.employees),
         vips=frozenset(labels.vips),
+        victims=frozenset(labels.victims),
+        adolescent=None if labels.adolescent is None else _ages(labels.adolescent),
     )
+
+
+def _programmes(settings: Settings) -> frozenset[str]:
+    """The organisations under 42 CFR Part 2, with all that are part of them."""
+    named, part_of = frozenset(settings.labels.part2_organizations), settings.consent.part_of
+    membership = Membership(part_of)
+    above = {name: membership.closed(frozenset({f"{ORGANIZATION}:{name}"})) for name in part_of}
+    programmes = frozenset(f"{ORGANIZATION}:{name}" for name in named)
+    parts = {name for name, found in above.items() if not programmes.isdisjoint(found)}
+    return frozenset(f"Organization/{name}" for name in named | parts)
+
+
+def _ages(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    return int(first), int(last)
+
+
+def studies_of(settings: Settings, kek: bytes, upstream: UpstreamSettings) -> tuple[Study, ...]:
+    """The studies as they are at one upstream. Raises ConfigError for one whose role is not for studies."""
+    for problem in roles_not_for_studies(settings):
+        raise ConfigError(problem)
+    return tuple(
+        Study(
+            id=study.id,
+            role=study.role,
+            clients=frozenset(study.clients),
+            codes=tuple(map(coding_of, study.codes)),
+            until=instant_of(study.until),
+            dates=cast("Dates", study.dates),
+            pseudonyms=Pseudonyms(study_key(kek, upstream.name, study.id, study.dates)),
+        )
+        for study in settings.studies
+    )
+
+
+def roles_not_for_studies(settings: Settings) -> Iterator[str]:
+    """What is wrong with the roles that studies name."""
+    profiles = mapping.load_profiles()
+    for study in settings.studies:
+        if study.role not in profiles or not profiles[study.role].in_studies:
+            yield f"studies: {study.id}: mappings/roles/{study.role}.yaml is not there, or has no transform"
 
 
 def catalogue_of(upstream: UpstreamSettings) -> Catalogue:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from gateway.core.labels.codes import CodeTable, Row, parse_rows, parse_systems
 from gateway.core.labels.findings import Policy
 from gateway.core.labels.found import Finder
 from gateway.core.labels.labeller import Labeller
-from gateway.core.labels.places import Places, parse_places
+from gateway.core.labels.places import Places, parse_places, parse_texts
 from gateway.core.labels.systems import CodeSystems
 from gateway.core.roles.parse import Faulty, parse_profile
 from gateway.core.roles.profile import Profile
@@ -52,23 +53,34 @@ def load_outlines(release: Release) -> dict[str, Outline]:
         raise ConfigError(f"the outlines for FHIR {release} cannot be used: {wrong}") from wrong
 
 
-def load_labeller(policy: Policy, bases: Bases) -> Labeller:
+def load_labeller(policy: Policy, bases: Bases, catalogue: Catalogue) -> Labeller:
     """The labeller of one upstream, by the sensitivity tables. Raises ConfigError."""
-    rows, systems, places = _label_tables()
-    codes = CodeTable(rows, systems, policy.confidence)
-    return Labeller(Finder(codes, places, policy, lambda text: parse_reference(text, bases.both)), digest())
+    rows, systems, places = load_label_tables()
+    codes, here = CodeTable(rows, systems, policy.confidence), places[catalogue.release]
+    finder = Finder(codes, here, policy, lambda text: parse_reference(text, bases.both), catalogue.content)
+    return Labeller(finder, digest())
 
 
 @functools.cache
-def _label_tables() -> tuple[tuple[Row, ...], CodeSystems, Places]:
+def load_label_tables() -> tuple[tuple[Row, ...], CodeSystems, Mapping[Release, Places]]:
+    """What sensitive records are known by, and where, by release. Raises ConfigError, with a line of text for
+    each fault: file, line or row, what."""
     files = sorted((folder() / "sensitivity").glob("*.json"))
+    below = "mappings"
     try:
         systems = parse_systems(load_table("code-systems.json"))
-        places = parse_places(load_table("label-places.json"))
+        places = {release: _places_of(release) for release in VERSIONS}
+        below = "mappings/sensitivity"
         tables = {file.name: load_table(f"sensitivity/{file.name}") for file in files}
-        return parse_rows(tables, systems, places.knows), systems, places
+        return parse_rows(tables, systems, places["R4"].knows), systems, places
     except ValueError as wrong:
-        raise ConfigError(f"the sensitivity tables cannot be used: {wrong}") from wrong
+        raise ConfigError("\n".join(f"{below}/{fault}" for fault in str(wrong).splitlines())) from wrong
+
+
+def _places_of(release: Release) -> Places:
+    name = f"texts-{release.lower()}.json"
+    texts = parse_texts(load_table(name), name, VERSIONS[release])
+    return parse_places(load_table("label-places.json"), texts)
 
 
 @functools.cache
@@ -102,10 +114,12 @@ def load_interactions() -> Interactions:
 
 @functools.cache
 def digest() -> str:
-    """SHA-256, hex, over names and bytes of every table and profile of the mappings: the policy version."""
+    """SHA-256, hex, over names and bytes of every table and profile of the mappings."""
     total = hashlib.sha256()
-    for path in sorted([*folder().glob("**/*.json"), *folder().glob("**/*.yaml")]):
-        name, data = path.relative_to(folder()).as_posix().encode(), path.read_bytes()
+    found = [*folder().glob("**/*.json"), *folder().glob("**/*.yaml")]
+    # By the name's bytes: paths themselves sort differently from one platform to another.
+    for name, path in sorted((path.relative_to(folder()).as_posix().encode(), path) for path in found):
+        data = path.read_bytes()
         # Lengths keep two different folders from reading as the same bytes.
         total.update(b"%d:%s%d:" % (len(name), name, len(data)) + data)
     return total.hexdigest()
@@ -120,8 +134,10 @@ def folder() -> Path:
 
 
 def load_table(name: str) -> Any:
-    """The JSON of `mappings/<name>`. Raises ConfigError."""
+    """The JSON of `mappings/<name>`. Raises ConfigError, with the line for what is no JSON."""
     try:
         return json.loads((folder() / name).read_text("utf-8"))
+    except json.JSONDecodeError as wrong:
+        raise ConfigError(f"mappings/{name}:{wrong.lineno}: is not JSON: {wrong.msg}") from wrong
     except (OSError, ValueError) as wrong:
         raise ConfigError(f"mappings/{name} cannot be read; install the package again") from wrong

@@ -14,7 +14,7 @@ entries are durable, or raises.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
@@ -22,26 +22,25 @@ from urllib.parse import urlencode
 from gateway import errors
 from gateway.core.canon import sha256
 from gateway.core.consent.egress import EGRESS
-from gateway.core.consent.evaluate import Because
 from gateway.core.decide import decide, page_binding
 from gateway.core.fhir.codec import pretty
 from gateway.core.fhir.conditional import entity_tag, modified_s, unchanged
 from gateway.core.fhir.release import (
-    Candidate,
     Cursor,
     build_instance,
     build_searchset,
-    candidate_content,
     is_noticed,
 )
 from gateway.core.fhir.request import check_refused_body, parse_request
 from gateway.core.fhir.telling import Telling
-from gateway.core.judge import Judge
 from gateway.core.plan import Deny, Permit, Plan
-from gateway.core.record import Draft, Occasion, Outcome, deny_drafts, permit_drafts
+from gateway.core.record import Draft, Occasion, Outcome, deny_draft, permit_drafts
+from gateway.core.released import no_consent
 from gateway.core.smart.dpop import Asked
 from gateway.core.standing import ConsentView
-from gateway.core.values import ConsentRef, FhirRequest, Interaction, Token
+from gateway.core.studies.leaving import leaving
+from gateway.core.studies.study import Study
+from gateway.core.values import FhirRequest, Interaction, Token
 from gateway.gather import Gathered, gather
 from gateway.ledger.reading import Receipt
 from gateway.ports import Answer, Incoming, Ports
@@ -114,7 +113,8 @@ async def _answer(ports: Ports, occasion: Occasion, asked: FhirRequest) -> Answe
         decision = _decided(ports, occasion, request, page, mark, view)
         if isinstance(decision, Deny):
             return await _refuse(ports, occasion, str(request.interaction), decision, view)
-        gathered = await gather(ports.upstream, ports.house.bases, ports.facts_of, decision.plan)
+        place = ports.cases.place(occasion.token, decision.plan.judge, mark, view)
+        gathered = await gather(ports.upstream, ports.house.bases, ports.facts_of, decision.plan, place)
         if isinstance(gathered, Deny):
             return await _refuse(ports, occasion, str(request.interaction), gathered, view)
         if _still_holds(ports, occasion, decision.plan, page, mark):
@@ -145,9 +145,13 @@ def _still_holds(ports: Ports, occasion: Occasion, plan: Plan, page: Page | None
     if not plan.judge.bound.whole:
         return False  # what was judged cannot be compared with what stands now
     decision = _decided(ports, occasion, plan.request, page, mark_now, view)
-    return isinstance(decision, Permit) and page_binding(occasion.token, decision.plan) == page_binding(
-        occasion.token, plan
-    )
+    if not isinstance(decision, Permit):
+        return False
+    before, now = plan.judge.bound, decision.plan.judge.bound
+    # Records are of others too, whose consents had a say in what was judged.
+    if any(before.coverage(patient) != now.coverage(patient) for patient in before.looked_at):
+        return False
+    return page_binding(occasion.token, decision.plan) == page_binding(occasion.token, plan)
 
 
 def _check_holder(ports: Ports, incoming: Incoming, shown: Presented, token: Token, now_s: int) -> None:
@@ -195,10 +199,14 @@ async def _release(
 ) -> Answer:
     """Builds what may go, records it, and only then hands it on."""
     request, ceiling = plan.request, plan.judge.ceiling
-    telling = Telling(ports.notice, EGRESS, shown=ceiling is not None and ceiling.shows_labels)
+    study = None if ceiling is None else ceiling.study
+    assert study is None or request.interaction is Interaction.SEARCH, "a study reads no single records"
+    named = None if study is None else study.id
+    shown, labelling = ceiling is not None and ceiling.shows_labels, plan.judge.labelling
+    telling = Telling(ports.notice, EGRESS, shown, "" if labelling is None else labelling.classifier)
     tag, modified, known = None, None, False
     if request.interaction is Interaction.SEARCH:
-        body = _searchset(ports, occasion, plan, gathered, telling)
+        body = _searchset(ports, occasion, plan, gathered, telling, study)
         digest = sha256(body)
     elif gathered.confirmation is not None:
         body = gathered.confirmation.parameters()
@@ -212,18 +220,27 @@ async def _release(
     if known or request.shape.pretty:
         body = b"" if known else pretty(body)
         digest = sha256(body)
-    consents = _consents(gathered.judge, view, gathered.candidates)
-    outcome = Outcome(304 if known else 200, body, digest, gathered.candidates, consents)
-    receipts = await _recorded(ports, permit_drafts(occasion, request, outcome))
+    outcome = Outcome(304 if known else 200, body, digest, gathered.candidates, named)
+    receipts = await _recorded(ports, permit_drafts(occasion, request, outcome, view.get))
     noticed = is_noticed(gathered.candidates, telling)
     return Answer(outcome.status, body, receipts, tag, modified, noticed=noticed)
 
 
-def _searchset(ports: Ports, occasion: Occasion, plan: Plan, gathered: Gathered, telling: Telling) -> bytes:
+def _searchset(
+    ports: Ports,
+    occasion: Occasion,
+    plan: Plan,
+    gathered: Gathered,
+    telling: Telling,
+    study: Study | None,
+) -> bytes:
     request, public = plan.request, ports.house.bases.public
-    here = f"{public}/{request.type}"
+    here, review = f"{public}/{request.type}", gathered.review
+    if study is not None:
+        visible, bases = gathered.visible, ports.house.bases.both
+        review = leaving(study, review, visible, ports.outlines, telling, bases)
     return build_searchset(
-        gathered.review,
+        review,
         gathered.visible,
         request.shape,
         ports.outlines,
@@ -242,34 +259,12 @@ def _next_link(ports: Ports, occasion: Occasion, plan: Plan, here: str, cursor: 
     return f"{here}?_page={ports.pages.seal(page, occasion.at_s)}"
 
 
-def _consents(judge: Judge, view: ConsentView, candidates: Sequence[Candidate]) -> dict[str, ConsentRef]:
-    """For each patient the consent that let the first of their records go; none for one's own."""
-    found: dict[str, ConsentRef] = {}
-    seen: set[str] = set()
-    for candidate in candidates:
-        if candidate.facts.owners <= seen:
-            continue
-        seen |= candidate.facts.owners
-        because = judge(candidate.facts, candidate_content(candidate)).because
-        for patient, ref in _entries(because, view):
-            found.setdefault(patient, ref)
-    return found
-
-
-def _entries(because: Iterable[Because], view: ConsentView) -> Iterator[tuple[str, ConsentRef]]:
-    """The ledger entries of the consents that decided, with whose they are."""
-    for node in because:
-        consent = view.get(node.consent_id)
-        if consent is not None:
-            yield from ((consent.patient, ref) for ref in consent.refs if ref.entry == node.entry)
-
-
 async def _refuse(
     ports: Ports, occasion: Occasion, interaction: str, denial: Deny, view: ConsentView | None
 ) -> Answer:
     """A denial to a valid token is an answer too, and is recorded before it leaves."""
-    decided = dict(_entries(denial.because, view)) if view is not None else {}
-    receipts = await _recorded(ports, deny_drafts(occasion, interaction, denial.reason, decided))
+    consent_of = no_consent if view is None else view.get
+    receipts = await _recorded(ports, [deny_draft(occasion, interaction, denial, consent_of)])
     return Answer(denial.error.status, b"", receipts, error=denial.error)
 
 

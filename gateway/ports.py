@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway import errors
+from gateway.casebook import Casebook
 from gateway.consents.standings import Standings
 from gateway.core.fhir.release import FactsOf, Outlines
 from gateway.core.fhir.telling import Notice
@@ -87,3 +88,4 @@ class Ports:
     notice: Notice = "silent"
     standings: Standings = field(default_factory=Standings)
     used_proofs: UsedProofs = field(default_factory=UsedProofs)
+    cases: Casebook = field(default_factory=Casebook)

@@ -25,7 +25,7 @@ from gateway.core.consent.evaluate import Because
 from gateway.core.consent.membership import Membership
 from gateway.core.consent.rule import Consent
 from gateway.core.decide import decide
-from gateway.core.fhir.release import Candidate, Cursor, candidate_content, lines_of_versions
+from gateway.core.fhir.release import Candidate, Cursor, candidate_content
 from gateway.core.fhir.request import parse_request
 from gateway.core.plan import Deny, Permit, Plan
 from gateway.core.preview import (
@@ -37,14 +37,17 @@ from gateway.core.preview import (
     overruling,
     sights,
     standing_of,
+    study_of,
     viewers_of,
     with_draft,
 )
 from gateway.core.record import Draft
+from gateway.core.released import Lines, no_consent
 from gateway.core.standing import Standing
-from gateway.core.values import FhirRequest, Ref, Scope, Token
+from gateway.core.values import Ask, FhirRequest, Ref, Scope, Token, UpstreamReply
 from gateway.gather import gather
 from gateway.ports import Ports
+from gateway.upstream.client import Transport
 
 MAX_RECORDS: Final = 10_000  # of one patient; a preview of more says that it is of a part
 GATEWAY: Final = "consentry"  # the client that a preview's reading is recorded under
@@ -210,18 +213,30 @@ async def _with_around(ports: Ports, question: Question, scene: Scene) -> Scene:
     """The scene with what the records refer to, and what rules name, as the viewers' reads would find it out.
     What a record says of itself is the same for all; which are asked for is not."""
     records = [(record.facts, candidate_content(record)) for record in scene.records]
+    once = _Once(ports.upstream)
     for consents, viewer in product((question.after, question.before), question.viewers):
         standing = standing_of(viewer, _view(ports, question, consents), scene)
         plan = _any_plan(ports, standing, {facts.type for facts, _ in records})
         if plan is None:
             continue
-        wanted = {name for facts, _ in records for name in plan.judge.names(facts.owners)}
-        if scene.around and wanted <= scene.named.keys():
-            continue
-        judge = await Around(ports.upstream, ports.facts_of, plan).look(records)
+        judge = await Around(once, ports.facts_of, plan).look(records)
         around, named = {**scene.around, **judge.around}, {**scene.named, **judge.named}
-        scene = replace(scene, around=around, named=named)
+        scene = replace(scene, around=around, named=named, agents={**scene.agents, **judge.agents})
     return scene
+
+
+class _Once:
+    """An upstream that is asked each question once: many viewers' plans put the same ones."""
+
+    def __init__(self, upstream: Transport) -> None:
+        self._upstream = upstream
+        self._told: dict[Ask, UpstreamReply] = {}
+
+    async def fetch(self, ask: Ask) -> UpstreamReply:
+        told = self._told.get(ask)
+        if told is None:
+            told = self._told[ask] = await self._upstream.fetch(ask)
+        return told
 
 
 def _any_plan(ports: Ports, standing: Standing, kinds: Set[str]) -> Plan | None:
@@ -254,7 +269,9 @@ async def _answer(ports: Ports, question: Question, records: Records, scene: Sce
         "records": len(records.found),
         "whole": records.whole,
         "unread": [*records.unread],
-        "viewers": [viewer_json(viewer, seen) for viewer, seen in all_seen],
+        "viewers": [
+            viewer_json(viewer, seen, study_of(viewer, question.patient, scene)) for viewer, seen in all_seen
+        ],
         "idle": [
             {"consent": consent.id, "node": node.path}
             for consent, node in idle(question.after, [sight for _, seen in all_seen for sight in seen])
@@ -286,4 +303,5 @@ def _entry(ports: Ports, question: Question, records: Records, answer: Mapping[s
         "len": len(told),
         "bd": sha256_text(told),
     }
-    return Draft("read.permit", question.patient, facts, {"rids": lines_of_versions(records.found)})
+    lines = Lines(question.patient, no_consent).text(records.found, None)
+    return Draft("read.permit", question.patient, facts, {"rids": lines})

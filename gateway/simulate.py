@@ -18,6 +18,7 @@ from gateway.core.decide import decide
 from gateway.core.fhir.codec import CodecError
 from gateway.core.fhir.release import Candidate, candidate_content
 from gateway.core.fhir.request import parse_request
+from gateway.core.fhir.scan import pointer
 from gateway.core.plan import Deny, Plan
 from gateway.core.standing import Standing
 from gateway.core.values import Ask, FhirRequest, Interaction, Token
@@ -43,8 +44,11 @@ async def simulate(ports: Ports, supposed: Supposed) -> dict[str, Json]:
         LedgerUnavailable: the consents cannot be read.
     """
     now_s = ports.now_ms() // 1000
+    request: FhirRequest | errors.Forbidden
     try:
         request = _parsed(ports, supposed)
+    except errors.Forbidden as error:  # said to who has a token, and recorded
+        request = error
     except errors.ConsentryError as error:
         return _refused("request", error, "")
     try:
@@ -55,6 +59,8 @@ async def simulate(ports: Ports, supposed: Supposed) -> dict[str, Json]:
     if token.issued is not None and view.is_revoked(token.issued):
         return _refused("token", errors.Unauthenticated("The token was revoked."), "")
     standing = Standing(token, view, ports.house, now_s)
+    if isinstance(request, errors.Forbidden):
+        return {**_refused("request", request, request.reason), "token": _token(token, standing)}
     decision = decide(request, standing)
     if isinstance(decision, Deny):
         refused = _refused("decision", decision.error, decision.reason, decision.because)
@@ -63,6 +69,7 @@ async def simulate(ports: Ports, supposed: Supposed) -> dict[str, Json]:
         "permitted": True,
         "token": _token(token, standing),
         "patients": [*sorted(decision.plan.judge.patients)],
+        "consents": _in_force(decision.plan),
         "asks": [_ask(ask) for ask in decision.plan.asks],
     }
     if supposed.record is not None:
@@ -86,13 +93,25 @@ def _judged(ports: Ports, plan: Plan, raw: bytes) -> dict[str, Json]:
     except CodecError as error:
         raise errors.BadRequest(f"The record cannot be used: {error}.") from error
     judgement = plan.judge(facts, candidate_content(Candidate(raw, facts)))
+    cuts, trims = sorted(map(pointer, judgement.cuts)), sorted(map(pointer, judgement.trims or ()))
     return {
         "record": str(facts.ref),
         "patients": [*sorted(facts.owners)],
         "shown": judgement.visible,
         "reason": judgement.reason,
         "nodes": [node_json(node) for node in judgement.because],
+        "overridden": [node_json(node) for node in judgement.overridden],
+        "labels": [*sorted(label.code for label in judgement.labels)],
+        "withheld": [*cuts],
+        "beyond_role": [*trims],
     }
+
+
+def _in_force(plan: Plan) -> list[Json]:
+    """The consents that concern who asks: which of them decides is a matter of each record."""
+    bound = plan.judge.bound
+    found = {covered for patient in plan.judge.patients for covered in bound.coverage(patient)}
+    return [{"consent": covered.id, "entry": covered.entry} for covered in sorted(found)]
 
 
 def _refused(
@@ -114,6 +133,9 @@ def _token(token: Token, standing: Standing) -> dict[str, Json]:
         "client": token.client,
         "user": None if token.fhir_user is None else str(token.fhir_user),
         "patient": token.patient,
+        "role": token.role,
+        "organization": None if token.organization is None else str(token.organization),
+        "case": None if token.root is None else str(token.root),
         "purposes": [*token.purposes],
         "scopes": [scope.text for scope in standing.scopes],
         "consents": None if standing.bound is None else [*sorted(standing.bound)],

@@ -28,8 +28,10 @@ class Found:
     whole: bool
 
 
-async def find(upstream: Transport, facts_of: FactsOf, judge: Judge, ask: Ask, patients: Set[str]) -> Found:
-    """What a search about `patients` finds, all pages of it.
+async def find(
+    upstream: Transport, facts_of: FactsOf, judge: Judge, ask: Ask, patients: Set[str] | None
+) -> Found:
+    """What a search about `patients` finds, or whosever it is (None), all pages of it.
 
     Raises:
         UpstreamUnusable, UpstreamTimeout: an answer did not come, or is not understood.
@@ -52,6 +54,6 @@ async def find(upstream: Transport, facts_of: FactsOf, judge: Judge, ask: Ask, p
     return Found(tuple(trees), whole=False)
 
 
-def _is_meant(facts: Facts, kind: str, judge: Judge, patients: Set[str]) -> bool:
-    shared = judge.catalogue.access(kind).kind == "shared"
-    return facts.type == kind and (shared or not facts.owners.isdisjoint(patients))
+def _is_meant(facts: Facts, kind: str, judge: Judge, patients: Set[str] | None) -> bool:
+    anybodys = patients is None or judge.catalogue.access(kind).kind == "shared"
+    return facts.type == kind and (anybodys or not facts.owners.isdisjoint(patients or ()))

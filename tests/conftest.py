@@ -32,7 +32,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )
-settings.register_profile("thorough", settings.get_profile("consentry"), max_examples=1000)
+settings.register_profile("thorough", settings.get_profile("consentry"), max_examples=5000)
 settings.load_profile("consentry")
 
 UPSTREAMS: dict[str, Callable[[], AbstractContextManager[Upstream]]] = {

@@ -10,15 +10,19 @@ import pytest
 
 from gateway import errors
 from gateway.core.asks import MAX_LOOK_UPS
+from gateway.core.consent.egress import EGRESS
 from gateway.core.consent.rule import Node
 from gateway.core.consent.rules import OPT_IN, Implicit, Rules
 from gateway.core.decide import decide
 from gateway.core.fhir.facts import facts_of
+from gateway.core.fhir.release import build_instance
+from gateway.core.fhir.telling import Telling
 from gateway.core.labels.remembered import Labelling
 from gateway.core.plan import Deny, Permit
 from gateway.core.standing import House, Standing
-from gateway.core.values import Ask, Ref, UpstreamReply
+from gateway.core.values import Ask, Ref, Shape, UpstreamReply
 from gateway.gather import Gathered, gather
+from gateway.mapping import load_outlines
 from tests.core.consent.build import NOW_S, consents, deny, permit
 from tests.core.deciding import BASES, R4, View, request, token
 from tests.core.labels.tables import labeller
@@ -38,10 +42,15 @@ def observation(name: str, *members: str, code: Any = FLU, **more: Any) -> dict[
 
 
 async def answer(
-    server: Hospital | Odd, target: str, *rules: Node, scopes: str = "patient/*.rs", policy: Rules = OPT_IN
+    server: Hospital | Odd,
+    target: str,
+    *rules: Node,
+    scopes: str = "patient/*.rs",
+    policy: Rules = OPT_IN,
+    **settings: Any,
 ) -> Any:
     """What `gather` makes of the request, under these consents, in a house that looks for labels."""
-    house = House(R4, BASES, rules=policy, labelling=Labelling(labeller()))
+    house = House(R4, BASES, rules=policy, labelling=Labelling(labeller(**settings)))
     given = View(consents(*(rules or APART), patient="85") if policy is OPT_IN else ())
     decision = decide(request(target), Standing(token(scopes, user=DOCTOR), given, house, NOW_S))
     assert isinstance(decision, Permit), decision
@@ -110,6 +119,53 @@ async def test_nothing_is_asked_where_no_rule_looks_at_labels(rules: tuple[Node,
         server.asked.clear()
         assert shown(await answer(server, target, *rules)) == ["1"]
         assert len(server.asked) == 1
+
+
+DETOX = ["Organization/detox"]
+MAKERS = [
+    {"resourceType": "PractitionerRole", "id": "in", "organization": at("Organization/detox")},
+    {"resourceType": "PractitionerRole", "id": "out", "organization": at("Organization/x")},
+]
+
+
+@pytest.mark.parametrize(
+    ("performer", "asked", "marked"),
+    [
+        ("Organization/detox", 0, True),
+        ("Organization/x", 0, False),
+        ("PractitionerRole/in", 1, True),
+        ("PractitionerRole/out", 1, False),
+        ("PractitionerRole/lost", 1, True),
+    ],
+)
+@pytest.mark.parametrize(
+    "rules", [(OPEN,), (OPEN, deny(labels="HIV"))], ids=["no rule", "a rule about labels"]
+)
+async def test_records_of_a_programme_are_marked_whatever_the_rules(
+    performer: str, asked: int, marked: bool, rules: tuple[Node, ...]
+) -> None:
+    server = Hospital([observation("1", performer=[at(performer)]), *MAKERS])
+    found = await answer(server, "Observation/1", *rules, part2_organizations=DETOX)
+    [candidate] = found.candidates
+    made = json.loads(
+        build_instance(candidate, frozenset(), Shape(), load_outlines("R4"), Telling("silent", EGRESS))
+    )
+    codes = [coding["code"] for coding in made.get("meta", {}).get("security", ())]
+    assert codes == (["NORDSCLCD", "RedisclosureProhibitionMark"] if marked else [])
+    assert len(server.asked) == 1 + asked
+
+
+async def test_who_made_a_record_is_not_asked_without_a_programme_or_of_what_is_hidden() -> None:
+    server = Hospital([observation("1", performer=[at("PractitionerRole/in")]), *MAKERS])
+    unnamed: tuple[dict[str, Any], ...] = ({}, {"part2_sources": ["https://detox.example"]})
+    for settings in unnamed:
+        server.asked.clear()
+        assert shown(await answer(server, "Observation/1", OPEN, **settings)) == ["1"]
+        assert len(server.asked) == 1
+    server.asked.clear()
+    hidden = (OPEN, deny(scopes=f"patient/Observation.rs?code={ICD}|J11.1"))
+    assert isinstance(await answer(server, "Observation/1", *hidden, part2_organizations=DETOX), Deny)
+    assert len(server.asked) == 1
 
 
 async def test_a_record_that_is_hidden_for_itself_costs_nothing_more() -> None:

@@ -41,7 +41,7 @@ CHART = [
     record("MedicationRequest/rx-2", encounter=at("Encounter/5"), status="completed"),
     record("MedicationDispense/d", authorizingPrescription=[at("MedicationRequest/rx")]),
     record("MedicationDispense/d-2", authorizingPrescription=[at("MedicationRequest/rx-2")]),
-    record("ServiceRequest/order", specimen=[at("Specimen/s")]),
+    record("ServiceRequest/order", specimen=[at("Specimen/s")], performer=[at("Organization/lab")]),
     record("ServiceRequest/other"),
     record("Specimen/s"),
     record("Specimen/t"),
@@ -88,6 +88,7 @@ async def candidates(
 
 
 PAYER = limited("payer", "Claim/7", "HPAYMT")
+LABORATORY = limited("laboratory", "ServiceRequest/order", organization=Ref("Organization", "lab"))
 
 
 @pytest.mark.parametrize(
@@ -104,9 +105,12 @@ PAYER = limited("payer", "Claim/7", "HPAYMT")
         (limited("payer", "Claim/9", "HPAYMT"), "Procedure", []),
         (limited("payer", "Encounter/5", "HPAYMT"), "Procedure", []),  # no case of a payer
         (limited("payer", None, "HPAYMT"), "Procedure", []),
-        (limited("laboratory", "ServiceRequest/order"), "ServiceRequest", ["ServiceRequest/order"]),
-        (limited("laboratory", "ServiceRequest/order"), "Specimen", ["Specimen/s"]),
-        (limited("laboratory", "ServiceRequest/order"), "DiagnosticReport", ["DiagnosticReport/result"]),
+        (LABORATORY, "ServiceRequest", ["ServiceRequest/order"]),
+        (LABORATORY, "Specimen", ["Specimen/s"]),
+        (LABORATORY, "DiagnosticReport", ["DiagnosticReport/result"]),
+        (replace(LABORATORY, organization=None), "ServiceRequest", []),
+        (replace(LABORATORY, organization=Ref("Organization", "other")), "ServiceRequest", []),
+        (replace(LABORATORY, case=Ref("ServiceRequest", "other")), "ServiceRequest", []),  # nobody's to do
         (limited("pharmacy", "MedicationRequest/rx"), "MedicationRequest", ["MedicationRequest/rx"]),
         (limited("pharmacy", "MedicationRequest/rx"), "MedicationDispense", ["MedicationDispense/d"]),
         (
@@ -118,15 +122,19 @@ PAYER = limited("payer", "Claim/7", "HPAYMT")
         (limited("clinician", None, encounter="5"), "Observation", ["Observation/of-5"]),
         (limited("clinician", "Encounter/4", encounter="5"), "Observation", ["Observation/of-4"]),
         (limited("clinician", "Encounter/5"), "Patient/85", ["Patient/85"]),
-        (
-            limited("clinician", None),
-            "Observation",
-            ["Observation/of-25", "Observation/of-4", "Observation/of-5", "Observation/of-6"],
-        ),
+        (limited("clinician", None), "Observation", []),
+        (limited("clinician", None), "Patient/85", ["Patient/85"]),
         (limited("telehealth", "Appointment/1"), "Observation", ["Observation/of-5"]),
         (limited("telehealth", "Appointment/1"), "Encounter", ["Encounter/5"]),
         (limited("telehealth", "Appointment/2"), "Observation", []),  # a week ago
-        (limited("telehealth", "Appointment/2"), "Patient/85", ["Patient/85"]),
+        (limited("telehealth", "Appointment/1"), "Patient", ["Patient/85"]),
+        (limited("telehealth", "Appointment/1"), "Patient/85", ["Patient/85"]),
+        (limited("telehealth", "Appointment/2"), "Patient/85", []),
+        (limited("telehealth", "Appointment/2"), "Patient", []),
+        (limited("telehealth", "Appointment/9"), "Patient/85", []),  # there is none
+        (limited("telehealth", "Claim/7"), "Patient/85", []),  # no case of a specialist
+        (limited("telehealth", None), "Patient/85", []),
+        (limited("telehealth", None), "Patient", []),
     ],
     ids=lambda value: f"{value.role}-{value.case}" if isinstance(value, Token) else str(value),
 )

@@ -217,13 +217,13 @@ def test_what_is_wrong_with_roles_is_told_with_file_and_line(
 def test_roles_are_those_of_the_documents() -> None:
     page = (Path(__file__).parents[1] / "docs" / "roles.md").read_text()
     table = page.partition("## The roles")[2].partition("## The file")[0]
-    rows = re.findall(r"^\| `([a-z]+)` \| ([A-Z, ]+) \|", table, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z-]+)` \| ([A-Z, ]+) \|", table, re.MULTILINE)
     assert {role: set(purposes.split(", ")) for role, purposes in rows} == {
         role: set(profile.purposes) for role, profile in load_profiles().items()
     }
 
 
-GENERATED = ("search-parameters", "patient-compartment", "outlines")
+GENERATED = ("search-parameters", "patient-compartment", "outlines", "texts")
 
 
 @pytest.mark.parametrize("kind", [*GENERATED, "access"])

@@ -37,6 +37,7 @@ from gateway.auth.server import (
 )
 from gateway.auth.store.database import Database
 from gateway.auth.tokens.openid import IdTokens
+from gateway.casebook import Casebook
 from gateway.config import Issuer as IssuerSettings
 from gateway.config import Settings
 from gateway.config import Upstream as UpstreamSettings
@@ -63,12 +64,14 @@ from gateway.house import (
     new_secret,
     now_ms,
     reading_of,
+    studies_of,
     usual_release,
 )
 from gateway.ledger.token_key_files import TokenKeyFiles
 from gateway.ledger.token_keys import OPENID
 from gateway.pipeline import serve
 from gateway.ports import Incoming, Ports
+from gateway.renewal import may_renew
 from gateway.tokens.fetch import HttpxFetch
 from gateway.tokens.keysets import FileKeys, Keys, RemoteKeys
 from gateway.tokens.own import OwnKeys
@@ -193,6 +196,8 @@ def _authorization_server(
         new_secret=new_secret,
         id_tokens=id_tokens,
         read=lambda base, text, path, query: _walked(walks[names[base]], text, path, query),
+        may_renew=lambda base, given, now_s: may_renew(walks[names[base]], given, now_s),
+        case_roots={role: profile.roots for role, profile in mapping.load_profiles().items()},
         used_proofs=used_proofs,
         certificates=settings.tls.asks,
         authorities=authorities,
@@ -256,8 +261,12 @@ def ports_of(
             bases,
             upstream.narrow_limit,
             *reading_of(house.settings),
-            Labelling(mapping.load_labeller(label_policy(house.settings), bases)),
-            Roles(mapping.load_profiles(), required=house.settings.consent.role_required),
+            Labelling(mapping.load_labeller(label_policy(house.settings), bases, catalogue)),
+            Roles(
+                mapping.load_profiles(),
+                required=house.settings.consent.role_required,
+                studies=studies_of(house.settings, house.keys.kek, upstream),
+            ),
             mapping.load_interactions(),
         ),
         capabilities=json.dumps(statement, separators=(",", ":")).encode(),
@@ -274,6 +283,7 @@ def ports_of(
         now_ms=now_ms,
         new_id=new_id,
         notice=cast("Notice", house.settings.consent.notice),
+        cases=Casebook(house.settings.consent.case_kept),
     )
 
 

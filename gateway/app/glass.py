@@ -13,7 +13,8 @@ DAY_S = 86_400
 
 
 def policy_of(settings: BreakGlass) -> Policy:
-    return Policy(frozenset(settings.roles or ()), settings.review_within_days * DAY_S)
+    roles = frozenset(settings.roles or ())
+    return Policy(roles, settings.review_within_days * DAY_S, settings.key_required)
 
 
 def sender_of(settings: BreakGlass, fetch: HttpxFetch) -> Send | None:

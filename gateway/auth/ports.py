@@ -45,6 +45,10 @@ class Base:
         return Served(self.types, self.evaluable, self.scopes)
 
 
+MayRenew = Callable[[str, Token, int], Awaitable[bool]]
+"""Whether a token for a FHIR base, not issued yet, may follow another at a time in seconds: not for a
+consultation out of its time. Raises LedgerUnavailable, UpstreamUnusable, UpstreamTimeout."""
+
 Read = Callable[[str, str, bytes, bytes], Awaitable[tuple[int, bytes]]]
 """The answer of the whole walk to a GET, status and body, after its record is durable: at a FHIR base, with
 an access token, a path below the base and a query. Raises LedgerUnavailable."""
@@ -62,8 +66,9 @@ class Ports:
     returns; `verify` reads an access token of the gateway's own for a FHIR base at a time in seconds, and
     raises Unauthenticated; `new_secret` gives 43 characters of base64url, 256 random bits. Without
     `id_tokens` there is no single sign-on, and no base serves the scope `openid`; without `read`
-    nobody chooses among records. `certificates` is whether clients may have them, for which `authorities`
-    vouch."""
+    nobody chooses among records, without `may_renew` no time is looked at. `case_roots` is by role what its
+    cases can begin with; a role that is not there has none. `certificates` is whether clients may have them,
+    for which `authorities` vouch."""
 
     issuer: str
     bases: Mapping[str, Base]
@@ -80,6 +85,8 @@ class Ports:
     new_secret: Callable[[], str]
     id_tokens: IdTokens | None = None
     read: Read | None = None
+    may_renew: MayRenew | None = None
+    case_roots: Mapping[str, frozenset[str]] = field(default_factory=dict)
     used_proofs: UsedProofs = field(default_factory=UsedProofs)
     certificates: bool = False
     authorities: Authorities | None = None

@@ -51,6 +51,9 @@ def break_glass() -> None:
     metavar="CODE",
     help="The code of LOGIN's second factor; asked for if it is not given.",
 )
+@click.option(
+    "--jkt", "key", metavar="THUMBPRINT", help="Of the device's key, that the token be bound to it (DPoP)."
+)
 @click.option("--upstream", metavar="NAME", help="For which upstream, if there are several.")
 @config_option
 @json_option

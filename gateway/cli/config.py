@@ -13,7 +13,7 @@ from typing import NoReturn, cast
 
 import click
 
-from gateway import mapping
+from gateway import mapping, policy
 from gateway.auth.providers.metadata import read_metadata, well_known
 from gateway.cli.announced import not_announced
 from gateway.cli.common import WRONG, config_option, json_option, print_json, settings_of
@@ -22,6 +22,7 @@ from gateway.config import LoginProvider, Settings, Upstream
 from gateway.core.canon import Json
 from gateway.core.fhir.catalogue import Release
 from gateway.errors import ConfigError
+from gateway.house import roles_not_for_studies
 from gateway.ledger.keys import load_keys
 from gateway.tokens.fetch import FetchFailed, HttpxFetch
 from gateway.tokens.jwks import parse_jwks
@@ -48,7 +49,7 @@ def check_config(config: Path, as_json: bool, online: bool) -> None:
         lines = [f"{config}: {len(problems)} problem{'s' * (len(problems) > 1)}"]
         _refuse(problems, "\n".join(lines + [f"{config}: {problem}" for problem in problems]), as_json)
     if as_json:
-        print_json({"ok": True, "problems": []})
+        print_json({"ok": True, "problems": [], "policy": policy.digest_of(settings)})
     else:
         click.echo("\n".join([f"ok: {config}", *_summary(settings)]))
 
@@ -71,9 +72,14 @@ def _files(settings: Settings) -> Iterator[str]:
         except ConfigError as error:
             yield error.text
     try:
-        mapping.load_profiles()
+        yield from roles_not_for_studies(settings)
     except ConfigError as error:
         yield from error.text.splitlines()
+    for load in (mapping.load_label_tables, mapping.load_interactions):
+        try:
+            load()
+        except ConfigError as error:
+            yield from error.text.splitlines()
     for issuer in settings.issuers:
         if isinstance(issuer.jwks, Path):
             try:
@@ -169,3 +175,4 @@ def _summary(settings: Settings) -> Iterator[str]:
         yield "no log-in with a password here"
     made = "" if ledger.keys.is_dir() else " (not made yet: run `consentry keys init`)"
     yield f"ledger {ledger.origin}: {ledger.store}, keys {ledger.keys}{made}"
+    yield f"policy {policy.digest_of(settings)}"

@@ -77,9 +77,10 @@ def export(config: Path, as_json: bool, consent_id: str, release: Release | None
 @click.command()
 @click.argument("upstream", metavar="UPSTREAM")
 @click.option("--patient", metavar="ID", help="The Consents of this patient alone.")
+@click.option("--may-be-none", is_flag=True, help="If none is there any more, withdraw all that were.")
 @config_option
 @json_option
-def sync(config: Path, as_json: bool, upstream: str, patient: str | None) -> None:
+def sync(config: Path, as_json: bool, upstream: str, patient: str | None, may_be_none: bool) -> None:
     """Follow the Consents of an upstream: grant new ones, change what changed, withdraw what ended."""
     settings = settings_of(config)
     chosen = _upstream(settings, upstream)
@@ -94,7 +95,8 @@ def sync(config: Path, as_json: bool, upstream: str, patient: str | None) -> Non
             source = Source(
                 chosen.name, chosen.base_url, cast("Release", chosen.fhir_version), transport.fetch
             )
-            return [done async for done in synchroniser.run(source, patient, now_ms() // 1000)]
+            run = synchroniser.run(source, patient, now_ms() // 1000, may_be_none=may_be_none)
+            return [done async for done in run]
 
     found = _with_intake(settings, work)
     if as_json:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 
-from gateway import mapping
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.cli.token_keys import TIMES, listed, retire, rotate, time_text
 from gateway.config import Settings
@@ -138,7 +137,7 @@ async def _begin(house: OpenHouse) -> bool:
                 "kind": kind,
                 "new": str(key),
                 "old": None,
-                "pol": mapping.digest(),
+                "pol": house.policy,
                 "rid": request_id,
             },
         )

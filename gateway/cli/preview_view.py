@@ -39,6 +39,8 @@ def _preview(answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _viewer(viewer: dict[str, Any]) -> Iterator[str]:
+    if study := viewer["study"]:
+        yield f"  For the study {study['id']}. {study['words']}"
     counts = viewer["types"].values()
     shown, in_part, hidden = (sum(count[name] for count in counts) for name in _COUNTS)
     yield f"  {shown} shown, {in_part} of them in part, {hidden} hidden"
@@ -62,6 +64,8 @@ def _simulation(answer: dict[str, Any]) -> Iterator[str]:
             yield f"  asks the record server {ask['path']}{'?' if query else ''}{query}"
         if not answer["asks"]:
             yield "  asks the record server nothing: the answer is an empty page"
+        for consent in answer["consents"]:
+            yield f"  under consent {consent['consent']} (entry {consent['entry']})"
     else:
         yield f"Refused at the {answer['step']}, {answer['status']}: {answer['text']}"
         if answer["reason"]:
@@ -70,6 +74,17 @@ def _simulation(answer: dict[str, Any]) -> Iterator[str]:
     if record := answer.get("record"):
         yield f"{record['record']} would be {'shown' if record['shown'] else 'hidden'}, {record['reason']}"
         yield from (f"  {_node(node)}" for node in record["nodes"])
+        yield from (f"  overrides {_node(node)}" for node in record["overridden"])
+        for name, words in _PARTS.items():
+            if record[name]:
+                yield f"  {words}: {', '.join(record[name])}"
+
+
+_PARTS = {
+    "labels": "labelled",
+    "withheld": "a consent withholds",
+    "beyond_role": "more than the role needs",
+}
 
 
 def _node(node: dict[str, Any]) -> str:

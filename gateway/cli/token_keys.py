@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from gateway import mapping
 from gateway.auth.tokens.openid import AHEAD_S
 from gateway.cli.common import in_house
 from gateway.config import Settings
@@ -161,7 +160,7 @@ async def _recorded(house: OpenHouse, use: Use, old: str, new: str | None) -> tu
         "kind": use.kind,
         "new": new,
         "old": old,
-        "pol": mapping.digest(),
+        "pol": house.policy,
         "rid": new_id(),
     }
     [receipt] = await house.record([Draft(KEY_ROTATE, None, facts)])

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway import mapping
-from gateway.auth.people.authorities import RELATIONSHIPS, Authorities
+from gateway import policy
+from gateway.auth.people.authorities import RELATIONSHIPS, Authorities, comes_of_age_s
 from gateway.auth.people.keys import derive_key
 from gateway.auth.people.passwords import Passwords
 from gateway.auth.people.registry import TABLES, People, Profile
@@ -195,17 +195,23 @@ def enable(config: Path, as_json: bool, login: str) -> None:
 @click.option("--patient", required=True, metavar="ID", help="The patient's FHIR id.")
 @click.option("--relationship", required=True, type=click.Choice(list(RELATIONSHIPS)), help="What they are.")
 @click.option("--until", required=True, metavar="DATE", help="Last day or moment, included (RFC 3339).")
+@click.option("--born", metavar="DATE", help="The patient's birth date: parents act until majority.")
 @config_option
 @json_option
-def allow(config: Path, as_json: bool, login: str, patient: str, relationship: str, until: str) -> None:
+def allow(
+    config: Path, as_json: bool, login: str, patient: str, relationship: str, until: str, born: str | None
+) -> None:
     """Record that a person may act for a patient, such as a parent for a child, until a date."""
-    until_s = _until(until)
+    settings, until_s = settings_of(config), _until(until)
+    of_age_s = None if born is None else comes_of_age_s(born, settings.auth.majority)
 
     async def work(office: Office) -> tuple[Authority, int]:
-        made = await office.authorities.allow(login, patient, relationship, until_s, "operator", office.now_s)
+        made = await office.authorities.allow(
+            login, patient, relationship, until_s, "operator", office.now_s, of_age_s
+        )
         return made, office.now_s
 
-    _print_authority(*in_office(settings_of(config), work), as_json)
+    _print_authority(*in_office(settings, work), as_json)
 
 
 @user.command()
@@ -231,7 +237,7 @@ def in_office(settings: Settings, work: Callable[[Office], Awaitable[T]]) -> T:
         database = Database(settings.ledger.store.with_name("auth.db"), (*TABLES, *links.TABLES))
         try:
             people = People(database, Passwords(), Sealer(derive_key(kek, "totp"), random_bytes), new_id)
-            authorities = Authorities(database, new_id, recorder(settings), mapping.digest())
+            authorities = Authorities(database, new_id, recorder(settings), policy.digest_of(settings))
             told = partial(tell, settings, database)
             return await work(Office(people, authorities, Links(database), told, now_ms() // 1000))
         finally:

@@ -15,38 +15,31 @@ from gateway.cli.user_view import Ways
 from gateway.config import Settings
 from gateway.errors import BadRequest
 
-provider_option = click.option(
-    "--provider", required=True, metavar="NAME", help="A provider of the configuration."
-)
-subject_option = click.option(
+_PROVIDER = click.option("--provider", required=True, metavar="NAME", help="A provider of the configuration.")
+_SUBJECT = click.option(
     "--subject", required=True, metavar="TEXT", help="What its claim says, `sub` unless configured otherwise."
 )
 
 
+def of_an_account(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments of a command about a person's account at a provider."""
+    for option in (json_option, config_option, _SUBJECT, _PROVIDER, login_argument):
+        command = option(command)
+    return command
+
+
 @click.command()
-@login_argument
-@provider_option
-@subject_option
-@config_option
-@json_option
+@of_an_account
 def link(config: Path, as_json: bool, login: str, provider: str, subject: str) -> None:
     """Let a person log in with an account at a provider."""
-    settings = settings_of(config)
-    named = _named(settings, provider, subject)
-    _change(settings, as_json, login, lambda office: office.links.link(login, named, office.now_s))
+    _at_provider(config, as_json, login, provider, subject, lambda office: office.links.link)
 
 
 @click.command()
-@login_argument
-@provider_option
-@subject_option
-@config_option
-@json_option
+@of_an_account
 def unlink(config: Path, as_json: bool, login: str, provider: str, subject: str) -> None:
     """Take that away again. Sessions of the person end."""
-    settings = settings_of(config)
-    named = _named(settings, provider, subject)
-    _change(settings, as_json, login, lambda office: office.links.unlink(login, named, office.now_s))
+    _at_provider(config, as_json, login, provider, subject, lambda office: office.links.unlink)
 
 
 @click.command("reset-passkeys")
@@ -58,6 +51,19 @@ def reset_passkeys(config: Path, as_json: bool, login: str) -> None:
     _change(
         settings_of(config), as_json, login, lambda office: office.people.drop_passkeys(login, office.now_s)
     )
+
+
+def _at_provider(
+    config: Path,
+    as_json: bool,
+    login: str,
+    provider: str,
+    subject: str,
+    change_of: Callable[[Office], Callable[[str, Named, int], Awaitable[object]]],
+) -> None:
+    settings = settings_of(config)
+    named = _named(settings, provider, subject)
+    _change(settings, as_json, login, lambda office: change_of(office)(login, named, office.now_s))
 
 
 def _named(settings: Settings, provider: str, subject: str) -> Named:

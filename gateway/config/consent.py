@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from gateway.config.kinds import BOOLEAN, Kind, choice, matching
+from gateway.config.kinds import BOOLEAN, Kind, choice, matching, whole_number
 from gateway.config.rows import Row
 from gateway.core.consent.rule import CARE_TEAM, GROUP, is_grantee, is_label, kind_of
 from gateway.core.values import is_id
@@ -116,6 +116,15 @@ class Consent:
             BOOLEAN,
             "Whether a token without a role sees nothing. Else its consents and scopes alone limit it.",
             False,
+        ),
+    ]
+    case_kept: Annotated[
+        int,
+        Row(
+            whole_number(0, 3600),
+            "Seconds for which it is kept with a token what belongs to its case: so long, at most, a record "
+            "is still seen that left the case. With 0 it is followed anew for each answer.",
+            60,
         ),
     ]
     categories: Annotated[

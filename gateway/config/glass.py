@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from gateway.config.kinds import PROVIDER_URL, SECRET, Secret, whole_number, words
+from gateway.config.kinds import BOOLEAN, PROVIDER_URL, SECRET, Secret, whole_number, words
 from gateway.config.rows import Row
 
 ROLES = words("[ -~]{1,255}", 'write a list of roles, each once, such as ["clinician"]')
@@ -32,12 +32,20 @@ class BreakGlass:
             7,
         ),
     ]
+    key_required: Annotated[
+        bool,
+        Row(
+            BOOLEAN,
+            "Whether the token has to be bound to a key that the device alone holds (DPoP).",
+            False,
+        ),
+    ]
     notify: Annotated[
         str | None,
         Row(
             PROVIDER_URL,
             "Where notices for the patient and the privacy officer are sent as JSON, until they are taken; "
-            "http only on the loopback.",
+            "http only on the loopback. Needed with `roles`.",
             None,
         ),
     ]

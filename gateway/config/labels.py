@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from gateway.config.rows import Row
 from gateway.core.values import is_id
 
 _IDS: Final = 'write a list of ids, each once, such as ["detox-clinic"]'
+_PATIENTS: Final = "write a list of ids, each once, or the path of a file with an id on each line"
+_AGES: Final = 'write two birthdays, such as "12-18"'
+_AGES_FORM: Final = re.compile("(0|[1-9][0-9]?)-([1-9][0-9]?)")
 _SOURCES: Final = 'write a list of addresses as in `meta.source`, each once, without "#"'
 
 
@@ -41,8 +45,38 @@ def _listed(allowed: Callable[[str], bool], expected: str) -> Kind:
     return Kind("list", check, lambda text: [part.strip() for part in text.split(",")])
 
 
+def _ids(raw: object, folder: Path) -> tuple[str, ...]:
+    """A list of ids, or those of the file that a text names: one a line, empty lines and `#` left out."""
+    if not isinstance(raw, str):
+        return _ID_LIST.check(raw, folder)  # type: ignore[return-value]  # a kind's check gives its kind
+    try:
+        lines = (folder / raw).read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        raise ValueError(_PATIENTS) from None
+    found: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        ident = line.partition("#")[0].strip()
+        if ident and (not is_id(ident) or ident in found):
+            raise ValueError(f"line {number} of the file is not an id, or one that stands above")
+        if ident:
+            found[ident] = number
+    return tuple(found)
+
+
+def _ages(raw: object, _: Path) -> str:
+    found = _AGES_FORM.fullmatch(raw) if isinstance(raw, str) else None
+    if found is None or int(found[1]) >= int(found[2]):
+        raise ValueError(_AGES)
+    return found[0]
+
+
 def _is_source(text: str) -> bool:
     return bool(text) and text.isprintable() and not set(text) & set("# ")
+
+
+_ID_LIST: Final = _listed(is_id, _PATIENTS)
+PATIENTS: Final = Kind("list or file", _ids, lambda text: text if "/" in text else _ID_LIST.from_text(text))
+"""Patients by id. In the environment a text with a slash, which no id has, is a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +120,37 @@ class Labels:
     employees: Annotated[
         tuple[str, ...],
         Row(
-            _listed(is_id, _IDS),
-            "Ids of the patients who work here: all their records are labelled `EMP`.",
+            PATIENTS,
+            "The patients who work here, whose records are all labelled `EMP`: ids, or the path of a file "
+            "with an id on each line.",
             [],
         ),
     ]
     vips: Annotated[
         tuple[str, ...],
         Row(
-            _listed(is_id, _IDS),
-            "Ids of the patients whom everybody knows: all their records are labelled `VIP`.",
+            PATIENTS,
+            "The patients whom everybody knows, whose records are all labelled `VIP`: ids, or the path of a "
+            "file.",
             [],
+        ),
+    ]
+    victims: Annotated[
+        tuple[str, ...],
+        Row(
+            PATIENTS,
+            "The patients whom somebody must not find: their addresses, telephone numbers and contacts are "
+            "labelled `SDV`. Ids, or the path of a file.",
+            [],
+        ),
+    ]
+    adolescent: Annotated[
+        str | None,
+        Row(
+            Kind("ages", _ages),
+            "The years from one birthday up to another, such as `12-18`, in which what is sensitive is "
+            "labelled `ADOL`, by the birth date of the patient and the dates of the record; without it "
+            "nothing is.",
+            None,
         ),
     ]

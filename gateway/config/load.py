@@ -1,6 +1,6 @@
 """From file and environment to `Settings`, or to one error that lists all problems.
 
-The environment wins over the file. Nothing is written, and no other file is opened.
+The environment wins over the file. Nothing is written, and no other file is opened but lists of ids.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.errors import ConfigError
 _Values = dict[str, list[dict[str, Any]]]  # by section: what was good in each of its tables
 _UNIQUE = (
     ("upstreams", "name"), ("upstreams", "path"), ("issuers", "issuer"),
-    ("login_providers", "name"), ("login_providers", "issuer"),
+    ("login_providers", "name"), ("login_providers", "issuer"), ("studies", "id"),
 )  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         upstreams=built["upstreams"],
         issuers=built["issuers"],
         login_providers=built["login_providers"],
+        studies=built["studies"],
     )
 
 
@@ -181,7 +182,12 @@ def _agree(values: _Values, tables: dict[str, list[_Table]], report: Report) -> 
             what = "set it: clients register with it"
             report.add(table.place, "auth.registration_token", what)
     _ways_to_log_in(values, tables, report)
+    for value, table in zip(values["break_glass"], tables["break_glass"], strict=True):
+        if value.get("roles") and "notify" in value and value["notify"] is None:
+            what = "set it: patient and privacy officer are told at once"
+            report.add(table.places["roles"], "break_glass.notify", what)
     _transport(values, tables, report)
+    _one_study_each(values, tables, report)
     own = [value.get("public_url") for value in values["server"]]
     for section in ("issuers", "login_providers"):
         for value, table in zip(values[section], tables[section], strict=True):
@@ -200,6 +206,18 @@ def _ways_to_log_in(values: _Values, tables: dict[str, list[_Table]], report: Re
         if len(given) != 1:
             what = "write one of client_secret and client_key" if not given else "leave out one of the two"
             report.add(table.place, f"{table.name}.{'client_secret' if not given else given[1]}", what)
+
+
+def _one_study_each(values: _Values, tables: dict[str, list[_Table]], report: Report) -> None:
+    """A client that was in two studies would tie the pseudonyms of one to those of the other. The same id may
+    be the same client, whether or not its issuer is named."""
+    seen: set[str] = set()
+    for value, table in zip(values["studies"], tables["studies"], strict=True):
+        named = {client.partition("@")[0] for client in value.get("clients", ())}
+        if named & seen:
+            what = "leave out the client that is in another study too"
+            report.add(table.places["clients"], f"{table.name}.clients", what)
+        seen |= named
 
 
 def _transport(values: _Values, tables: dict[str, list[_Table]], report: Report) -> None:

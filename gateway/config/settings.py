@@ -16,6 +16,7 @@ from gateway.config.glass import BreakGlass
 from gateway.config.kinds import Secret
 from gateway.config.labels import Labels
 from gateway.config.rows import Row
+from gateway.config.studies import Study
 from gateway.config.transport import ADDRESS_HEADER, NETWORKS, Network, Tls
 
 MIB = 1024 * 1024
@@ -167,6 +168,15 @@ class Auth:
             True,
         ),
     ]
+    majority: Annotated[
+        int,
+        Row(
+            kinds.whole_number(1, 99),
+            "The age from which parents and guardians act for a patient no more, where "
+            "`consentry user allow` is told the birth date.",
+            18,
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +273,7 @@ class Settings:
     upstreams: tuple[Upstream, ...]
     issuers: tuple[Issuer, ...]
     login_providers: tuple[LoginProvider, ...]
+    studies: tuple[Study, ...]
 
     @property
     def issuer(self) -> str:
@@ -295,8 +306,9 @@ SECTIONS: Final[dict[str, type]] = {
     "upstreams": Upstream,
     "issuers": Issuer,
     "login_providers": LoginProvider,
+    "studies": Study,
 }
-LISTS: Final = ("upstreams", "issuers", "login_providers")
+LISTS: Final = ("upstreams", "issuers", "login_providers", "studies")
 SETTINGS: Final[dict[str, dict[str, Row]]] = {
     section: {name: hint.__metadata__[0] for name, hint in get_type_hints(made, include_extras=True).items()}
     for section, made in SECTIONS.items()

@@ -9,10 +9,12 @@ from gateway.consents.service import UNRECORDED
 from gateway.core.canon import Json
 from gateway.core.consent.evaluate import Because
 from gateway.core.preview import Sight, Viewer
+from gateway.core.studies.study import Study
 
 
-def viewer_json(viewer: Viewer, seen: Sequence[Sight]) -> dict[str, Json]:
-    """Counts by type, the records that are gained and lost, and how many records each reason stands for."""
+def viewer_json(viewer: Viewer, seen: Sequence[Sight], study: Study | None) -> dict[str, Json]:
+    """Counts by type, the records that are gained and lost, and how many records each reason stands for; and
+    how they leave in the viewer's study."""
     types = sorted({sight.ref.type for sight in seen})
     reasons = Counter((sight.after.visible, sight.after.reason, sight.after.because) for sight in seen)
     because: list[Json] = [
@@ -26,7 +28,18 @@ def viewer_json(viewer: Viewer, seen: Sequence[Sight]) -> dict[str, Json]:
         "gained": [str(sight.ref) for sight in seen if sight.gained],
         "lost": [str(sight.ref) for sight in seen if sight.lost],
         "because": because,
+        "study": None if study is None else {"id": study.id, "words": _in_study(study)},
     }
+
+
+def _in_study(study: Study) -> str:
+    day = study.until.isoformat().replace("+00:00", "Z")
+    moved = "dates moved back by 1 to 365 days, all of the patient's by as many"
+    dates = moved if study.dates == "shift" else "of dates the year alone"
+    return (
+        f"As they were before {day}, with pseudonyms in the place of ids and {dates}; codes, quantities and "
+        "times, but no names, numbers, notes or other texts."
+    )
 
 
 def node_json(node: Because) -> dict[str, Json]:

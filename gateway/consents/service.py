@@ -16,6 +16,7 @@ from gateway.consents.entries import CHANGE, GRANT, REVOKE, change_facts, grant_
 from gateway.consents.registry import Registry
 from gateway.core.canon import Json, b64url
 from gateway.core.consent.document import ParseScope
+from gateway.core.consent.part2 import lacking
 from gateway.core.consent.rule import Consent, State
 from gateway.core.consent.rules import OPT_IN, Rules
 from gateway.core.values import ConsentRef
@@ -155,6 +156,8 @@ class ConsentService:
                 raise BadRequest(f"The consent {other} is not one of this patient's.")
         if consent.supersedes and (consent.from_s or 0) > now_s:
             raise BadRequest("A consent that supersedes another begins at once.")
+        for lack in lacking(consent.root):
+            raise BadRequest(f"The consent {lack}.")
         check_effect(consent, self._registry.standing(consent.patient), now_s, self._rules)
 
     def _live(self, consent_id: str) -> Consent:

@@ -3,7 +3,8 @@
 The id of a consent that came this way begins with a digest of its upstream and of the id it has there, so
 that it is found again; the rest is fresh, since an id is granted once. What ended here stays ended, whatever
 the upstream says of it, but for what ended because the upstream had ended it. What is in force there and
-cannot be honoured stands here as malformed: it permits nothing, and nothing is implied beside it.
+cannot be honoured stands here as malformed: it permits nothing, nothing is implied beside it, and what it
+denied before, as far as that was understood, it denies still. A list that may not be whole ends nothing.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from gateway.core.canon import sha256
 from gateway.core.consent.document import format_document
 from gateway.core.consent.fhir.read import malformed
 from gateway.core.consent.fhir.terms import Outcome, Read
-from gateway.core.consent.rule import Consent, State
+from gateway.core.consent.rule import Consent, Effect, State, walk
 from gateway.core.fhir import codec
 from gateway.core.fhir.catalogue import Release
 from gateway.core.fhir.searchset import Page, read_page
 from gateway.core.values import Ask, UpstreamReply, is_id
-from gateway.errors import Cause, UpstreamUnusable
+from gateway.errors import BadRequest, Cause, UpstreamUnusable
 
 ENDED_THERE, GONE_THERE = "source-ended", "source-gone"
 _COUNT: Final = "100"
@@ -92,10 +93,14 @@ class Synchroniser:
         self._at_head = at_head
         self._new_id = new_id
 
-    async def run(self, source: Source, patient: str | None, now_s: int) -> AsyncIterator[Synced]:
-        """What becomes of each Consent of the upstream, of one patient (id) or of all, as it is done.
+    async def run(
+        self, source: Source, patient: str | None, now_s: int, *, may_be_none: bool = False
+    ) -> AsyncIterator[Synced]:
+        """What becomes of each Consent of the upstream, of one patient (id) or of all, as it is done. Without
+        `may_be_none` an upstream that has none any more, where it had some, is taken to be out of order.
 
-        Raises UpstreamUnusable, UpstreamTimeout and LedgerUnavailable; what was done until then stays.
+        Raises BadRequest, UpstreamUnusable, UpstreamTimeout and LedgerUnavailable; what was done until then
+        stays.
         """
         seen: set[str] = set()
         async for raw in _consents(source, patient):
@@ -105,11 +110,15 @@ class Synchroniser:
             seen.add(source.prefix_of(name))
             yield await self._follow(source, name, raw, now_s)
         self._at_head()
-        for consent in self._service.starting(source.prefix):
-            gone = consent.state is State.LIVE and not consent.id.startswith(tuple(seen))
-            if gone and patient in (None, consent.patient):
-                await self._service.revoke(consent.id, GONE_THERE)
-                yield Synced("", Change.REVOKED, consent.id, ("is not there any more",))
+        mine = [c for c in self._service.starting(source.prefix) if patient in (None, c.patient)]
+        gone = [c for c in mine if c.state is State.LIVE and not c.id.startswith(tuple(seen))]
+        if gone and not seen and not may_be_none:
+            raise BadRequest(
+                f"There is no Consent any more where there were {len(gone)}; say if that may be."
+            )
+        for consent in gone:
+            await self._service.revoke(consent.id, GONE_THERE)
+            yield Synced("", Change.REVOKED, consent.id, ("is not there any more",))
 
     async def _follow(self, source: Source, name: str, raw: bytes, now_s: int) -> Synced:
         self._at_head()
@@ -165,7 +174,11 @@ def _wanted(found: Outcome, current: Consent | None, now_s: int) -> Consent | No
         return None if over else found.consent
     if found.aside:
         return None
-    return found.instead or (malformed(current.id, current.patient) if current else None)
+    if current is None:
+        return found.instead
+    stands = found.instead or malformed(current.id, current.patient)
+    denied = any(node.effect is Effect.DENY for node in walk(current.root))
+    return replace(stands, root=current.root) if denied and stands.patient == current.patient else stands
 
 
 def _why(found: Outcome) -> tuple[str, ...]:
@@ -177,14 +190,19 @@ def _why(found: Outcome) -> tuple[str, ...]:
 
 async def _consents(source: Source, patient: str | None) -> AsyncIterator[bytes]:
     about = () if patient is None else (("patient", f"Patient/{patient}"),)
-    ask: Ask | None = Ask("/Consent", (*about, ("_count", _COUNT)))
+    ask = Ask("/Consent", (*about, ("_count", _COUNT)))
+    came = 0
     for _ in range(_MOST_PAGES):
-        if ask is None:
-            return
         page = await _page(source, ask)
         for raw in page.matches:
             yield raw
-        ask = _next(page, source.base_url)
+        came += len(page.matches)
+        following = _next(page, source.base_url)
+        if following is None:
+            if page.total is not None and page.total > came:
+                raise UpstreamUnusable from Cause(f"of {page.total} Consents only {came} came")
+            return
+        ask = following
     raise UpstreamUnusable from Cause("the pages do not end")
 
 

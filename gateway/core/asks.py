@@ -11,12 +11,14 @@ from typing import Final
 
 from gateway.core.consent.cases import Wish
 from gateway.core.fhir import narrow
+from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.release import Cursor
 from gateway.core.plan import Plan
 from gateway.core.values import Ask, Interaction, Ref
 
 PER_PAGE: Final = "200"  # of the records that a case is followed through
 MAX_LOOK_UPS: Final = 200  # mentioned records looked up for one answer; what is over stays masked
+_TARGETS: Final = 100  # records that one search for Provenance names: what an address carries
 
 
 def look_ups(plan: Plan, targets: Iterable[Ref]) -> tuple[Ask, ...]:
@@ -39,13 +41,27 @@ def look_ups_around(plan: Plan, targets: Iterable[Ref]) -> tuple[Ask, ...]:
     is shown. They are the same patients' records, or nobody's."""
     judge = plan.judge
     asks = []
-    for kind, group in groupby(sorted(targets, key=str)[:MAX_LOOK_UPS], key=lambda target: target.type):
+    # Patients come first: on the age of one all their records may depend.
+    wanted = sorted(targets, key=lambda target: (target.type != "Patient", str(target)))[:MAX_LOOK_UPS]
+    for kind, group in groupby(wanted, key=lambda target: target.type):
         access = judge.catalogue.access(kind)
         if access.kind != "denied":
             ids = [target.id for target in group]
             query = (("_id", ",".join(ids)), ("_count", str(len(ids))))
             asks.append(Ask(f"/{kind}", (*query, *narrow.to_patients(access, judge.patients))))
     return tuple(asks)
+
+
+def makers_asks(plan: Plan, records: Iterable[Facts]) -> tuple[tuple[Ask, frozenset[Ref]], ...]:
+    """The searches for the Provenance of records that were fetched, each with those that it is about. Only of
+    the plan's own patients' records; nothing of what is found is shown."""
+    own = {facts.ref for facts in records if not facts.owners.isdisjoint(plan.judge.patients)}
+    wanted = sorted(own, key=str)[:MAX_LOOK_UPS]
+    chunks = [wanted[start : start + _TARGETS] for start in range(0, len(wanted), _TARGETS)]
+    return tuple(
+        (Ask("/Provenance", (("target", ",".join(map(str, chunk))), ("_count", PER_PAGE))), frozenset(chunk))
+        for chunk in chunks
+    )
 
 
 def case_ask(plan: Plan, wish: Wish) -> Ask | None:

@@ -63,6 +63,9 @@ def _refusal(request: FhirRequest, right: Right, token: Token) -> Deny | None:
     beyond = None if judge.ceiling is None else judge.ceiling.refusal(kind)
     if beyond is not None:
         return Deny(errors.Forbidden(beyond), "role")
+    unasked = None if judge.ceiling is None else judge.ceiling.refuses(request, grants, token)
+    if unasked is not None:
+        return Deny(errors.Forbidden(unasked), "role")
     if request.interaction is Interaction.CONFIRM and not _confirms(judge):
         return Deny(errors.Forbidden("Only a pharmacy confirms prescriptions."), "role")
     if not judge.scopes and token.scopes:
@@ -137,6 +140,7 @@ def _search_plan(request: FhirRequest, right: Right, house: House) -> Plan:
     required = (
         *narrow.to_patients(access, patients, house.narrow_limit),
         *narrow.to_constraints(right.grants),
+        *narrow.to_values(None if judge.ceiling is None else judge.ceiling.only_with),
     )
     own = [(term.key, term.text) for term in request.terms]
     control = [("_sort", ",".join(request.sort))] if request.sort else []

@@ -84,7 +84,10 @@ def parse_interactions(table: Mapping[str, Any]) -> Interactions:
     system, names = table["system"], dict[tuple[str, str], set[str]]()
     if not isinstance(system, str):
         raise ValueError("interactions: system is a text")
-    for name, listed in table["drugs"].items():
+    for name, row in table["drugs"].items():
+        if not isinstance(row, Mapping) or row.keys() != {"codes", "source"}:
+            raise ValueError(f"interactions: {name} has codes and their source")
+        listed = row["codes"]
         if not isinstance(listed, list) or not listed or not all(isinstance(code, str) for code in listed):
             raise ValueError(f"interactions: {name} has no list of codes")
         for code in listed:

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from gateway.core.consent.authors import Agents, AgentsFor, Author, as_hoped, as_told, hopes, not_told
 from gateway.core.consent.content import RecordContent
-from gateway.core.consent.evaluate import Because, Bound, Permitted, Reason, ResourceFacts
+from gateway.core.consent.evaluate import Bound, Permitted, Reason, ResourceFacts
 from gateway.core.consent.membership import NOBODY, Membership
+from gateway.core.consent.together import together
 from gateway.core.fhir import match
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
@@ -23,38 +26,15 @@ from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.release import Content
-from gateway.core.fhir.scan import Place
-from gateway.core.labels.findings import UNDETERMINED, Contribution, Found
+from gateway.core.fhir.security import Basis
+from gateway.core.judgement import HIDDEN_TYPE, MYSELF, NOBODYS, OUT_OF_ROLE, OUT_OF_SCOPE, Judgement
+from gateway.core.labels.findings import INLINE, PART_2, UNDETERMINED, Contribution, Found
 from gateway.core.labels.labeller import spread
 from gateway.core.labels.remembered import Labelling
-from gateway.core.labels.separate import kept_labels, places_without
+from gateway.core.labels.separate import kept_labels, labels_left, places_without, told_of
 from gateway.core.roles.ceiling import Ceiling, Within
 from gateway.core.values import Label, Ref, Scope, Term, is_id
 
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """`because` names the consent nodes that decided; `reason` is a code of `docs/walk.md`.
-
-    `cuts` are the places that a consent withholds in a resource that may be seen, `trims` those that are more
-    than the role needs (None: a role that keeps the type whole, or no role); `left` the labels of what
-    remains, None for those of the whole resource.
-    """
-
-    visible: bool
-    reason: str
-    because: tuple[Because, ...] = ()
-    cuts: tuple[Place, ...] = ()
-    trims: tuple[Place, ...] | None = None
-    left: frozenset[Label] | None = None
-
-
-HIDDEN_TYPE = Judgement(False, "type")
-OUT_OF_SCOPE = Judgement(False, "scope")
-NOBODYS = Judgement(False, "no_owner")
-OUT_OF_ROLE = Judgement(False, "role")
-
-_FEW = 50  # patients whose consents are looked through for what they name
 _KEPT = 4096  # kinds of records remembered; one who asks about more patients forgets and starts again
 
 
@@ -63,8 +43,10 @@ class Judge:
     """`scopes` are the usable ones; `patient` the token's context; `myself` the resource of its user,
     readable if the token has the `fhirUser` scope; `patients` whose consents could let anything through.
     `around` is what records say of themselves to which the judged ones refer; `named` are the records that
-    rules name as related to others, as far as they were read. `root` begins the token's case; `within` tells
-    what belongs to it, and is made when that is asked."""
+    rules name as related to others, as far as they were read; `agents` who made a record by what Provenance
+    says, if that was read; `hoped` who is taken for its author else, see `hopeful`. `root` begins the token's
+    case; `within` tells what belongs to it, and is made when that is asked. Without it there is none, or it
+    is not open."""
 
     operation: str
     scopes: tuple[Scope, ...]
@@ -77,6 +59,8 @@ class Judge:
     labelling: Labelling | None = None
     around: Mapping[Ref, Found] = field(default_factory=dict, repr=False)
     named: Mapping[Ref, Tree] = field(default_factory=dict, repr=False)
+    agents: Mapping[Ref, Agents] = field(default_factory=dict, repr=False)
+    hoped: frozenset[Ref] | None = None
     membership: Membership = NOBODY
     ceiling: Ceiling | None = None
     root: Ref | None = None
@@ -86,6 +70,7 @@ class Judge:
     _labelled: dict[tuple[object, ...], Judgement] = field(default_factory=dict, compare=False, repr=False)
     _weighed: dict[frozenset[str], bool] = field(default_factory=dict, compare=False, repr=False)
     _named: dict[frozenset[str], frozenset[Ref]] = field(default_factory=dict, compare=False, repr=False)
+    _authors: dict[frozenset[str], frozenset[Author]] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, facts: Facts, content: Content) -> Judgement:
         return self.judge(facts, content, self.operation)
@@ -105,28 +90,55 @@ class Judge:
             return content()["contained"][inner.index]
 
         named = (inner.local_id or "").removeprefix("#")
-        said = self._content(inner.type, named if is_id(named) else "-", within)
+        said = self._content(facts, inner.type, named if is_id(named) else "-", within)
         asked = ResourceFacts(inner.type, inner.labels, facts.owners, named, said)
         verdict = self.bound.judge(asked, self.operation)
-        return isinstance(verdict, Permitted) or verdict.reason is not Reason.DENIED
+        return isinstance(verdict, Permitted) or not verdict.denied
 
     def judge(self, facts: Facts, content: Content, operation: str) -> Judgement:
         """The judgement for one operation. Records that no rule looks into share one per kind of record."""
-        if operation == "r" and self.myself is not None and facts.is_of(self.myself):
-            return Judgement(True, "self")
+        if operation == "r" and self._is_myself(facts, content):
+            return MYSELF
         judgement = self._by_consents(facts, content, operation)
-        return self._under_role(judgement, facts, content) if judgement.visible else judgement
+        if not judgement.visible:
+            return judgement
+        return self._under_role(self._marked(judgement, facts, content), facts, content)
+
+    def _is_myself(self, facts: Facts, content: Content) -> bool:
+        """Whether it is the user's own resource, which needs nobody's consent; law and role may still keep
+        it back."""
+        if self.myself is None or not facts.is_of(self.myself):
+            return False
+        labels = facts.labels
+        if self.labels_matter(facts):
+            labels |= {one.label for one in self.found(facts, content)}
+        blocked = self.ceiling is not None and self.ceiling.blocks(labels - {UNDETERMINED})
+        return not blocked and not self.bound.forbids(labels)
+
+    def _marked(self, judgement: Judgement, facts: Facts, content: Content) -> Judgement:
+        """The judgement with the label of a programme under 42 CFR Part 2 if one made the record: whoever
+        receives it has to be told, whether or not a rule looks at labels."""
+        if not self.asks_programme(facts):
+            return judgement
+        if not spread(self.programme(facts, content), self.around.get):
+            return judgement
+        return replace(judgement, labels=judgement.labels | {PART_2})
 
     def _under_role(self, judgement: Judgement, facts: Facts, content: Content) -> Judgement:
         """What the role leaves of a record that the consents permit."""
         if self.ceiling is None:
             return judgement
         sight = self.ceiling.sight(facts, content, self.within)
-        return OUT_OF_ROLE if sight is None else replace(judgement, trims=sight.trims)
+        if sight is None:
+            return OUT_OF_ROLE
+        told: tuple[Basis, ...] = ()
+        if self.ceiling.shows_labels and self.labels_matter(facts):
+            told = told_of(self.found(facts, content), (*judgement.cuts, *(sight.trims or ())))
+        return replace(judgement, trims=sight.trims, told=told)
 
     def _by_consents(self, facts: Facts, content: Content, operation: str) -> Judgement:
         known = self._known.get((operation, facts.type, facts.owners, facts.labels))
-        if known is not None:
+        if known is not None and not facts.inline:
             return known
         if self.labels_matter(facts):
             return self._by_labels(facts, self.found(facts, content), content, operation)
@@ -139,9 +151,12 @@ class Judge:
     # --- Labels ------------------------------------------------------------------------------------
 
     def labels_matter(self, facts: Facts) -> bool:
-        """Whether labels could make a difference for the record. In one of nobody's they say nothing."""
-        if self.labelling is None:
-            return False
+        """Whether labels could make a difference for the record. Those on single elements always may: what
+        law or a hold keeps back is kept whatever consents say."""
+        return self.labelling is not None and (facts.inline or self._weighs_labels(facts))
+
+    def _weighs_labels(self, facts: Facts) -> bool:
+        """Whether a consent or the role weighs them. In a record of nobody's they say nothing."""
         matter = self._weighed.get(facts.owners)
         if matter is None:
             matter = self._role_weighs_labels(facts) or any(
@@ -152,25 +167,30 @@ class Judge:
             self._weighed[facts.owners] = matter
         return matter
 
+    def asks_programme(self, facts: Facts) -> bool:
+        """Whether it has to be found out who made the record, though no rule looks at its labels."""
+        known = self.labelling is not None and self.labelling.has_programmes
+        return known and bool(facts.owners) and not self._weighs_labels(facts)
+
+    def programme(self, facts: Facts, content: Content) -> Found:
+        """What the record says of whether a programme under 42 CFR Part 2 made it."""
+        assert self.labelling is not None, "asked only where `asks_programme`"
+        return self.labelling.programme(facts, content)
+
     def _role_weighs_labels(self, facts: Facts) -> bool:
-        return bool(facts.owners) and self.ceiling is not None and self.ceiling.weighs_labels
+        ceiling = self.ceiling if facts.owners else None
+        return ceiling is not None and (ceiling.weighs_labels or ceiling.shows_labels)
 
-    def knowing(self, around: Mapping[Ref, Found], named: Mapping[Ref, Tree] | None = None) -> Judge:
-        """The same judge, to whom `around` says what further records say of themselves, and `named` what
-        those are that rules name."""
-        return replace(self, around=around, named=self.named if named is None else named)
-
-    def names(self, owners: frozenset[str]) -> frozenset[Ref]:
-        """The records that rules about a record of these patients name as related to others."""
-        found = self._named.get(owners)
-        if found is None:
-            # A record of nobody's is opened by any patient's consents; of very many, few can be read for it.
-            patients = sorted(owners or self.patients)[:_FEW]
-            found = frozenset().union(*map(self.bound.named, patients))
-            if len(self._named) >= _KEPT:
-                self._named.clear()
-            self._named[owners] = found
-        return found
+    def knowing(
+        self,
+        around: Mapping[Ref, Found],
+        named: Mapping[Ref, Tree] | None = None,
+        agents: Mapping[Ref, Agents] | None = None,
+    ) -> Judge:
+        """The same judge, to whom `around` says what further records say of themselves, `named` what those
+        are that rules name, and `agents` who made records by what Provenance says."""
+        named = self.named if named is None else named
+        return replace(self, around=around, named=named, agents=self.agents if agents is None else agents)
 
     def own(self, facts: Facts, content: Content) -> Found:
         """What a record says of itself."""
@@ -180,16 +200,27 @@ class Judge:
     def depends_on_others(self, facts: Facts, content: Content) -> bool:
         """Whether labels that come from other records could change what is decided on this one. One that is
         hidden for itself costs no more than one that is not there."""
-        if not self.labels_matter(facts):
+        if self.labelling is None or not self._weighs_labels(facts):
             return False
         own = self.own(facts, content).contributions
         labels = facts.labels | {one.label for one in own if not one.separable}
-        alone = self._settled(facts._replace(labels=labels), content, self.operation, self._labelled)
-        return alone.visible or alone.reason == Reason.LABEL
+        labelled = facts._replace(labels=labels)
+        return any(one._is_open(labelled, content) for one in self.hopeful(facts))
+
+    def _is_open(self, facts: Facts, content: Content) -> bool:
+        """Whether a record with these labels may be seen, if it is not for labels."""
+        alone = self._settled(facts, content, self.operation, self._labelled)
+        if not alone.visible and alone.reason != Reason.LABEL:
+            return False
+        limited = self.root is not None or (self.ceiling is not None and self.ceiling.is_timed)
+        return not limited or self._under_role(alone, facts, content) is not OUT_OF_ROLE
 
     def found(self, facts: Facts, content: Content) -> tuple[Contribution, ...]:
-        """The reasons for labels in the record and around it."""
-        return spread(self.own(facts, content), self.around.get)
+        """The reasons for labels in the record and around it; on its elements alone if no more is weighed."""
+        own = self.own(facts, content)
+        if self._weighs_labels(facts):
+            return spread(own, self.around.get)
+        return tuple(one for one in own.contributions if one.basis == INLINE)
 
     def _by_labels(
         self, facts: Facts, found: tuple[Contribution, ...], content: Content, operation: str
@@ -204,7 +235,29 @@ class Judge:
         if kept is None:
             return judged(frozenset(one.label for one in found))
         cuts = places_without(found, kept)
-        return replace(judged(kept), cuts=cuts, left=facts.labels | kept) if cuts else judged(kept)
+        if not cuts:
+            return judged(kept)
+        labels = facts.labels | {one.label for one in found}
+        left = labels_left(facts.labels, found, kept)
+        return replace(judged(kept), cuts=cuts, left=left, labels=labels)
+
+    # --- What other records tell of one --------------------------------------------------------------
+
+    def names(self, owners: frozenset[str]) -> frozenset[Ref]:
+        """The records that rules about a record of these patients name as related to others."""
+        return together(owners, self.patients, self.bound.named, self._named)
+
+    def authors(self, owners: frozenset[str]) -> frozenset[Author]:
+        """Those whom rules about a record of these patients are about as authors: none, if it is nobody's
+        (`ContentRow.exempt`)."""
+        return together(owners, self.patients, self.bound.authors, self._authors) if owners else frozenset()
+
+    def hopeful(self, facts: Facts) -> tuple[Judge, ...]:
+        """This judge, and as it may be once it is read who made the record."""
+        authors = self.authors(facts.owners)
+        if not authors or facts.ref in self.agents:
+            return (self,)
+        return (self, *(replace(self, hoped=hope) for hope in hopes(authors)))
 
     # --- One kind of record ------------------------------------------------------------------------
 
@@ -270,14 +323,21 @@ class Judge:
     def _consented(
         self, facts: Facts, patients: frozenset[str], content: Content, operation: str
     ) -> Judgement:
-        said = self._content(facts.type, facts.id, content)
+        said = self._content(facts, facts.type, facts.id, content)
         asked = ResourceFacts(facts.type, facts.labels, patients, facts.id, said)
         verdict = self.bound.judge(asked, operation)
         if isinstance(verdict, Permitted):
-            return Judgement(True, verdict.ground.value, verdict.because)
+            ground, over = verdict.ground.value, verdict.overridden
+            return Judgement(True, ground, verdict.because, overridden=over, labels=facts.labels)
         return Judgement(False, str(verdict.reason), verdict.because)
 
-    def _content(self, kind: str, ident: str, content: Content) -> RecordContent:
-        return RecordContent(
-            kind, ident, content, self.catalogue, self.bases, self.named.get, self.membership
-        )
+    def _content(self, facts: Facts, kind: str, ident: str, content: Content) -> RecordContent:
+        """What rules ask of a record, or of one that it contains, which has the same Provenance."""
+        told = self.agents.get(facts.ref)
+        agents: AgentsFor = not_told
+        if self.hoped is not None:
+            agents = partial(as_hoped, self.hoped)
+        elif told is not None:
+            agents = partial(as_told, told)
+        catalogue, bases = self.catalogue, self.bases
+        return RecordContent(kind, ident, content, catalogue, bases, self.named.get, self.membership, agents)

@@ -8,10 +8,11 @@ what is not known about them counts against them, as it does for a token that do
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Final
 
+from gateway.core.consent.authors import Agents
 from gateway.core.consent.evaluate import Because
 from gateway.core.consent.membership import NOBODY as UNLISTED
 from gateway.core.consent.membership import Membership
@@ -34,14 +35,16 @@ from gateway.core.consent.rule import (
 )
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.release import Candidate, candidate_content
-from gateway.core.judge import Judgement
+from gateway.core.judgement import Judgement
 from gateway.core.labels.findings import Found
 from gateway.core.standing import ConsentView, House, Standing
+from gateway.core.studies.study import Study
 from gateway.core.values import Ref, Scope, Token
 
 TREATMENT: Final = "TREAT"
 NOBODY: Final = "(nobody)"  # the client of a viewer who is named without one
 _EVERYTHING: Final = Scope("patient", "*", "rs", text="patient/*.rs")
+_OF_ALL: Final = Scope("system", "*", "rs", text="system/*.rs")
 _USERS: Final[Mapping[str, str]] = {
     PRACTITIONER: "Practitioner",
     PRACTITIONER_ROLE: "PractitionerRole",
@@ -150,7 +153,8 @@ def with_draft(standing: Sequence[Consent], draft: Consent) -> tuple[Consent, ..
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What every sight is of: the patient's `records`, what is known `around` them, and the records that
-    rules name (`Judge.knowing`). `issuer` is whose tokens a client has who is named without one."""
+    rules name, and who made records by what Provenance says (`Judge.knowing`). `issuer` is whose tokens a
+    client has who is named without one."""
 
     records: Sequence[Candidate]
     around: Mapping[Ref, Found]
@@ -158,6 +162,7 @@ class Scene:
     house: House
     issuer: str
     now_s: int
+    agents: Mapping[Ref, Agents] = field(default_factory=dict)
 
 
 def sights(scene: Scene, viewer: Viewer, before: View, after: View) -> list[Sight]:
@@ -170,7 +175,15 @@ def sights(scene: Scene, viewer: Viewer, before: View, after: View) -> list[Sigh
 def standing_of(viewer: Viewer, view: View, scene: Scene) -> Standing:
     """What the viewer's token for everything of the patient would come to."""
     token = _token(viewer, view.patient, scene.issuer, scene.now_s)
+    if scene.house.roles.study(token) is not None:  # which is never for one patient
+        token = replace(token, patient=None, scopes=(_OF_ALL,))
     return Standing(token, view, scene.house, scene.now_s)
+
+
+def study_of(viewer: Viewer, patient: str, scene: Scene) -> Study | None:
+    """The study that the viewer asks for."""
+    token = _token(viewer, patient, scene.issuer, scene.now_s)
+    return scene.house.roles.study(token)
 
 
 def idle(consents: Iterable[Consent], seen: Iterable[Sight]) -> list[tuple[Consent, Node]]:
@@ -208,7 +221,8 @@ _DENIED: Final = frozenset({"denied", "revoked"})
 
 def _judged(scene: Scene, standing: Standing) -> list[Judgement]:
     types = {record.facts.type for record in scene.records}
-    judges = {kind: standing.right(kind, "r").judge.knowing(scene.around, scene.named) for kind in types}
+    known = (scene.around, scene.named, scene.agents)
+    judges = {kind: standing.right(kind, "r").judge.knowing(*known) for kind in types}
     return [judges[record.facts.type](record.facts, candidate_content(record)) for record in scene.records]
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from gateway.core.canon import Json, sha256_text
-from gateway.core.fhir.release import Candidate, lines_of_versions
+from gateway.core.fhir.release import Candidate
+from gateway.core.plan import Deny
+from gateway.core.released import ConsentOf, Lines
 from gateway.core.values import ConsentRef, FhirRequest, Token
 
 
@@ -56,21 +58,35 @@ class Occasion:
         issued = self.token.issued
         return [*issued] if issued is not None else f"sha256:{self.token.digest.hex()}"
 
+    @property
+    def asker(self) -> dict[str, str]:
+        """As whom, from where and for which case a token of another issuer was shown; the entry of the issue
+        of one of our own says so."""
+        token = self.token
+        named = {"rol": token.role, "org": token.organization, "cas": token.root}
+        return {name: str(value) for name, value in named.items() if value and token.issued is None}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is about to leave: status, body with its SHA-256, and the released resources. `consents` is by
-    patient: the entry of the consent that let the records go."""
+    """What is about to leave: status, body with its SHA-256, and the released resources; `study` is the one
+    for which they leave under other names."""
 
     status: int
     body: bytes = field(repr=False)
     digest: bytes
     candidates: Sequence[Candidate]
-    consents: Mapping[str, ConsentRef]
+    study: str | None = None
 
 
-def permit_drafts(occasion: Occasion, request: FhirRequest, outcome: Outcome) -> list[Draft]:
+def permit_drafts(
+    occasion: Occasion, request: FhirRequest, outcome: Outcome, consent_of: ConsentOf
+) -> list[Draft]:
     """The `read.permit` entries of one answer. The digest of what is attached is added when one is sealed."""
+    words = {"rol": "AS", "org": "OF", "cas": "IN"}
+    bearer = tuple(word for name, value in occasion.asker.items() for word in (words[name], value))
+    if outcome.study is not None:
+        bearer += ("STUDY", outcome.study)
     shared: dict[str, Json] = {
         "int": str(request.interaction),
         "pou": [*occasion.token.purposes],
@@ -82,36 +98,37 @@ def permit_drafts(occasion: Occasion, request: FhirRequest, outcome: Outcome) ->
     }
     drafts = []
     for patient, candidates in _by_patient(outcome.candidates, occasion.token.patient).items():
+        lines = Lines(patient, consent_of, bearer)
+        consent = lines.consent(candidates)
         facts = occasion.common(patient)
         facts.update(shared)
-        facts["con"] = _entry(outcome.consents.get(patient or ""))
+        facts["con"] = _entry(consent)
         facts["rty"] = _counts(candidates)
-        drafts.append(Draft("read.permit", patient, facts, {"rids": lines_of_versions(candidates)}))
+        drafts.append(Draft("read.permit", patient, facts, {"rids": lines.text(candidates, consent)}))
     return drafts
 
 
-def deny_drafts(
-    occasion: Occasion, interaction: str, reason: str, consents: Mapping[str, ConsentRef]
-) -> list[Draft]:
-    """The `read.deny` entries of a request that got nothing: one for the patient in context, and one for
-    each whose consent decided, as it is by patient in `consents`. Nobody's entry tells of another's consent.
-    """
-    context = () if occasion.token.patient is None else (occasion.token.patient,)
-    patients: list[str | None] = [*dict.fromkeys((*context, *consents))]
-    return [
-        Draft(
-            "read.deny",
-            patient,
-            {
-                **occasion.common(patient),
-                "int": interaction,
-                "rsn": reason,
-                "con": _entry(consents.get(patient or "")),
-                "tok": occasion.bearer,
-            },
-        )
-        for patient in patients or [None]
-    ]
+def deny_draft(occasion: Occasion, interaction: str, denial: Deny, consent_of: ConsentOf) -> Draft:
+    """The `read.deny` entry of a request that got nothing. There is one, whatever was hidden, since its
+    receipt goes to who asked: it is the patient's whose consent decided, and theirs in context if that was
+    one of several, or none."""
+    found = [consent_of(node.consent_id) for node in denial.because]
+    deciding = [consent.patient for consent in found if consent is not None]
+    context = occasion.token.patient
+    patient = context if context in deciding or not deciding else deciding[0]
+    lines = Lines(patient, consent_of)
+    facts: dict[str, Json] = {
+        **occasion.common(patient),
+        **occasion.asker,
+        "int": interaction,
+        "rsn": denial.reason,
+        "con": _entry(lines.named(denial.because)),
+        "tok": occasion.bearer,
+    }
+    nodes = lines.nodes(denial.because)
+    if nodes:
+        facts["by"] = [*nodes]
+    return Draft("read.deny", patient, facts)
 
 
 def normal_query(request: FhirRequest) -> str:

@@ -13,8 +13,10 @@ from typing import Protocol
 from gateway.core.consent.asker import asker_of
 from gateway.core.consent.evaluate import Rules, bind
 from gateway.core.consent.membership import NOBODY, Membership
-from gateway.core.consent.rule import Consent, State
-from gateway.core.consent.rules import OPT_IN
+from gateway.core.consent.purposes import BREAK_GLASS
+from gateway.core.consent.remembered import Bindings
+from gateway.core.consent.rule import RELATIVE, Consent, State
+from gateway.core.consent.rules import ACTING, OPT_IN
 from gateway.core.consent.verdict import BreakGlass
 from gateway.core.drugs import NO_INTERACTIONS, Interactions
 from gateway.core.fhir import narrow
@@ -25,7 +27,7 @@ from gateway.core.fhir.release import Content
 from gateway.core.judge import Judge
 from gateway.core.labels.remembered import Labelling
 from gateway.core.roles.ceiling import NO_ROLES, Roles
-from gateway.core.values import ConsentRef, FhirRequest, Interaction, Ref, Scope, Token
+from gateway.core.values import ConsentRef, FhirRequest, Interaction, Scope, Token
 
 
 class ConsentView(Protocol):
@@ -80,17 +82,27 @@ class Right:
 class Standing:
     """What a token comes to under the consents at one ledger head, in the second `now_s`: who asks, the
     usable scopes, the consents that it rests on, and its right to each type, found when first asked for.
+    `bindings` remembers what was found out for other standings.
     """
 
-    def __init__(self, token: Token, consents: ConsentView, house: House, now_s: int) -> None:
+    def __init__(
+        self,
+        token: Token,
+        consents: ConsentView,
+        house: House,
+        now_s: int,
+        bindings: Bindings | None = None,
+    ) -> None:
         self.token, self.consents, self.house, self.now_s = token, consents, house, now_s
         self.scopes = _usable(token)
-        self.myself = token.fhir_user if "fhirUser" in token.context else None
         self.bound = _bound_consents(token, consents)
         self._asker = asker_of(token, house.membership, _glass(token))
-        self._bound = bind(consents.standing, self._asker, now_s, self.bound, house.rules)
+        self._bound = bind(consents.standing, self._asker, now_s, self.bound, house.rules, bindings)
         self._ceiling = house.roles.ceiling(token, now_s, house.catalogue, house.bases.both)
-        self._root = _case_root(token)
+        studied = self._ceiling is not None and self._ceiling.study is not None
+        self.myself = token.fhir_user if "fhirUser" in token.context and not studied else None
+        self._is_timed = self._ceiling is not None and self._ceiling.is_timed
+        self._root = token.root
         self._rights: dict[tuple[str, str], Right] = {}
 
     @property
@@ -129,7 +141,7 @@ class Standing:
             labelling=self.house.labelling,
             ceiling=self._ceiling,
             root=self._root,
-            within=None if self._root is None else _unknown_case,
+            within=None if self._root is None or self._is_timed else _unknown_case,
             now_s=self.now_s,
             membership=self.house.membership,
         )
@@ -163,22 +175,30 @@ def _glass(token: Token) -> BreakGlass | None:
 
 def _bound_consents(token: Token, consents: ConsentView) -> frozenset[str] | None:
     """The consents the token is bound to and that still stand; None when it is bound by look-up."""
-    if token.consents is None:
-        return None
-    return frozenset(ref.id for ref in token.consents if _stands(ref, consents))
+    named = None
+    if token.consents is not None:
+        named = frozenset(ref.id for ref in token.consents if _stands(ref, consents))
+    if token.role not in ACTING or token.issued is not None or BREAK_GLASS in token.purposes:
+        return named
+    # Our own tokens for who acts for a patient rest on an authority in the ledger. Another issuer's rest on
+    # none that is known, so there the patient has to name the relative.
+    acting = _naming(token, consents)
+    return acting if named is None else named & acting
+
+
+def _naming(token: Token, consents: ConsentView) -> frozenset[str]:
+    """The consents of the token's patient that name the relative whose token it is."""
+    user = token.fhir_user
+    if token.patient is None or user is None or user.type != "RelatedPerson":
+        return frozenset()
+    given = consents.standing(token.patient)
+    return frozenset(consent.id for consent in given if f"{RELATIVE}:{user.id}" in consent.grantees)
 
 
 def _stands(ref: ConsentRef, consents: ConsentView) -> bool:
     """Whether the reference names an entry of a live consent exactly."""
     consent = consents.get(ref.id)
     return consent is not None and consent.state is State.LIVE and ref in consent.refs
-
-
-def _case_root(token: Token) -> Ref | None:
-    """What the case of the token begins with: what it names, or else the encounter that it is for."""
-    if token.case is None and token.encounter is not None:
-        return Ref("Encounter", token.encounter)
-    return token.case
 
 
 def _unknown_case(_facts: Facts, _content: Content) -> None:

@@ -188,6 +188,13 @@ class Token:
     confirmation: Confirmation | None = None
     glass: Glass | None = None
 
+    @property
+    def root(self) -> Ref | None:
+        """What its case begins with: what it names, or else the encounter that it is for."""
+        if self.case is None and self.encounter is not None:
+            return Ref("Encounter", self.encounter)
+        return self.case
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:

@@ -1,4 +1,4 @@
-"""Generates search-parameters-, patient-compartment- and outlines-*.json from HL7's own definitions.
+"""Generates search-parameters-, patient-compartment-, outlines- and texts-*.json from HL7's own definitions.
 
     python -m mappings.build R4=FILE R4B=FILE R5=FILE [--check]
 

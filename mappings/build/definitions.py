@@ -45,6 +45,10 @@ class Definitions:
     element_types: dict[str, list[str]] = field(default_factory=dict)
     # "Observation.subject" -> {"Patient", ...}: what its references may point at; "Resource" is any.
     targets: dict[str, set[str]] = field(default_factory=dict)
+    # "Observation.component.referenceRange" -> "Observation.referenceRange": the elements made like another.
+    alike: dict[str, str] = field(default_factory=dict)
+    # "Observation.component.code", ...: the elements, choices without their type, that must be there.
+    mandatory: set[str] = field(default_factory=set)
 
 
 def read_package(release: str, package: Path) -> Definitions:
@@ -77,9 +81,13 @@ def _read_structure(structure: dict[str, Any], found: Definitions) -> None:
         profiles = [p for t in element.get("type", []) for p in t.get("targetProfile", [])]
         if profiles:
             found.targets[path.removesuffix("[x]")] = {p.rsplit("/", 1)[1] for p in profiles}
+        if int(element["min"]) >= 1:
+            found.mandatory.add(path.removesuffix("[x]"))
         if path.endswith("[x]"):
             found.choices[path[:-3]] = types
-        elif "contentReference" not in element:
+        elif "contentReference" in element:
+            found.alike[path] = element["contentReference"].partition("#")[2]
+        else:
             found.element_types[path] = types
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mappings.build.definitions import read_package
 from mappings.build.outlines import outline_table
 from mappings.build.search import search_table
+from mappings.build.texts import text_table
 
 ARTIFACT = "ca.uhn.hapi.fhir:hapi-fhir-validation-resources-"
 VERSIONS = {"R4": "4.0.1", "R4B": "4.3.0", "R5": "5.0.0"}
@@ -33,6 +34,7 @@ def tables(release: str, package: Path) -> dict[str, str]:
         f"search-parameters-{slug}.json": _format_parameters(header, search_table(definitions)),
         f"patient-compartment-{slug}.json": _format_rows(header, compartment),
         f"outlines-{slug}.json": _format_rows(header, outline_table(definitions)),
+        f"texts-{slug}.json": _format_rows(header, text_table(definitions)),
     }
 
 

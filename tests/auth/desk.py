@@ -93,7 +93,8 @@ CLIENTS: Final = {
 
 @dataclass
 class Desk:
-    """`ports` are the real ones; a test may put others in their place before it asks."""
+    """`ports` are the real ones; a test may put others in their place before it asks. `renewals` are what was
+    asked about before a token followed another, and `in_time` the answer."""
 
     house: OpenHouse
     ports: Ports
@@ -101,6 +102,8 @@ class Desk:
     ahead_s: int = 0
     failing: list[Exception] = field(default_factory=list)
     recorded: list[str] = field(default_factory=list)
+    in_time: bool = True
+    renewals: list[tuple[str, Token, int]] = field(default_factory=list)
     http: httpx.AsyncClient = field(init=False, repr=False)
 
     # --- Approvals --------------------------------------------------------------------------------
@@ -330,6 +333,7 @@ def _ports(house: OpenHouse, database: Database, bases: Sequence[str]) -> Ports:
         new_id=new_id,
         new_secret=lambda: b64url(os.urandom(32)),
         id_tokens=_id_tokens(house),
+        case_roots={"doctor": frozenset({"Claim", "Encounter"}), "porter": frozenset()},
     )
 
 
@@ -344,4 +348,9 @@ def _tie(desk: Desk) -> None:
         desk.recorded.extend(draft.kind for draft in drafts)
         return await desk.house.record(drafts)
 
+    async def may_renew(base: str, token: Token, now_s: int) -> bool:
+        desk.renewals.append((base, token, now_s))
+        return desk.in_time
+
+    desk.ports = replace(desk.ports, may_renew=may_renew)
     desk.ports = replace(desk.ports, record=record, now_ms=lambda: began_ms + desk.ahead_s * 1000)

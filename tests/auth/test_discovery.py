@@ -21,7 +21,7 @@ from tests.support.house import PUBLIC, prepare
 SMART = "/.well-known/smart-configuration"
 OPENID = "/.well-known/openid-configuration"
 OAUTH = "/.well-known/oauth-authorization-server"
-CLOSED = Auth(registration="closed", registration_token=None, local_log_in=True)
+CLOSED = Auth(registration="closed", registration_token=None, local_log_in=True, majority=18)
 
 
 @asynccontextmanager

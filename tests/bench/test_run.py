@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from gateway.bench.appends import WAITERS
 from gateway.bench.command import bench
 from gateway.bench.costs import PAGES
-from gateway.bench.deciding import DEEP, FIVE, THOUSAND
+from gateway.bench.deciding import ALL, DEEP, FIVE, THOUSAND
 from gateway.bench.goals import GOALS
 from gateway.bench.requests import CASES, CONNECTIONS
 from gateway.bench.run import NAMES
@@ -79,8 +79,9 @@ def test_owners(tables: dict[str, Rows]) -> None:
 
 
 def test_decide(tables: dict[str, Rows]) -> None:
-    assert [row["case"] for row in tables["decide"]] == [FIVE, DEEP, THOUSAND]
-    assert all(min(row["us"], row["first_us"]) > 0 for row in tables["decide"])
+    assert [row["case"] for row in tables["decide"]] == [FIVE, DEEP, THOUSAND, ALL]
+    for row in tables["decide"]:
+        assert min(row[f"{which}us"] for which in ("", "again_", "changed_", "first_")) > 0
 
 
 def test_every_goal_has_a_figure(tables: dict[str, Rows]) -> None:

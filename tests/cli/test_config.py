@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,9 @@ import respx
 from jwcrypto.jwk import JWK
 
 from gateway import mapping
+from gateway.config import load
 from gateway.errors import ConfigError
+from gateway.policy import digest_of
 from gateway.tokens.mint import Minter
 from tests.cli.support import Place, place
 from tests.upstreams.sandbox import sandbox
@@ -34,7 +37,9 @@ def test_sound_settings_are_summed_up(made: Place) -> None:
     assert f"listens on 127.0.0.1:{made.port}" in said
     assert "upstream main (R4): /fhir -> http://127.0.0.1:9/fhir" in said
     assert "not made yet" not in said
-    assert made.json("check-config") == {"ok": True, "problems": []}
+    decides = digest_of(load(made.config, {}))
+    assert said.splitlines()[-1] == f"policy {decides}"
+    assert made.json("check-config") == {"ok": True, "problems": [], "policy": decides}
 
 
 def test_keys_that_are_not_made_yet_are_no_problem(bare: Place) -> None:
@@ -65,6 +70,46 @@ def test_faults_of_roles_are_told(made: Place, monkeypatch: pytest.MonkeyPatch) 
         f"{made.config}: mappings/roles/a.yaml:3: this",
         f"{made.config}: mappings/roles/b.yaml:1: that",
     ]
+
+
+@pytest.fixture
+def own_mappings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the mappings that the commands read."""
+    copied = tmp_path / "own-mappings"
+    shutil.copytree(mapping.folder(), copied)
+    monkeypatch.setattr(mapping, "_PLACES", (copied,))
+    cached = (mapping.load_label_tables, mapping.load_interactions, mapping.digest)
+    for each in cached:
+        each.cache_clear()
+    yield copied
+    for each in cached:
+        each.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "problem"),
+    [
+        ("sensitivity/hiv.json", '"B20-B24"', '"B20-B2"', " row 1: 'B20-B2' is no code of icd-10-cm"),
+        ("sensitivity/hiv.json", '"rows": [', '"rows": [,', ":7: is not JSON: Expecting value"),
+        ("sensitivity/std.json", '"label": "STD"', '"label": "ADOL"', " row 1: label comes from"),
+        ("code-systems.json", '"systems"', '"system"', ": unknown or missing key"),
+        ("label-places.json", '"upward"', '"upwards"', ": unknown or missing key"),
+        ("interactions.json", '"pairs"', '"pair"', " cannot be used"),
+        ("sensitivity/hiv.json", '"B20-B24"', '"B20-B24"', None),
+    ],
+)
+def test_faults_of_label_tables_are_told(
+    made: Place, own_mappings: Path, file: str, old: str, new: str, problem: str | None
+) -> None:
+    path = own_mappings / file
+    path.write_text(path.read_text().replace(old, new, 1))
+    checked = made.run("check-config", "--json")
+    found = json.loads(checked.stdout)["problems"]
+    if problem is None:
+        assert (checked.exit_code, found) == (0, [])
+    else:
+        assert checked.exit_code == 2
+        assert [told.startswith(f"mappings/{file}{problem}") for told in found] == [True], found
 
 
 def test_a_file_that_is_missing_is_the_one_problem(tmp_path: Path) -> None:

@@ -159,6 +159,8 @@ def test_an_authority_is_recorded_and_ended(peopled: Place) -> None:
         ({"--until": "soon"}, "is a date"),
         ({"--relationship": "friend"}, "--relationship"),
         ({"--patient": "Patient/x"}, "FHIR id"),
+        ({"--born": "1.2.2035"}, "birth date"),
+        ({"--born": "1990-02-01"}, "of age"),
     ],
     ids=str,
 )
@@ -166,6 +168,13 @@ def test_an_authority_that_cannot_be_is_refused(peopled: Place, changed: dict[st
     given = {"--patient": "child-1", "--relationship": "MTH", "--until": "2040-01-01", **changed}
     words = [word for pair in given.items() for word in pair]
     assert said in peopled.refused("user", "allow", "anna", *words)
+
+
+def test_a_mothers_authority_ends_where_her_childs_majority_may_begin(peopled: Place) -> None:
+    allow = ("user", "allow", "anna", "--patient", "child-2", "--until", "2040-01-01", "--born", "2015-05-17")
+    made = peopled.json(*allow, "--relationship", "MTH")
+    assert made["until"] == "2033-05-16T09:59:59Z"
+    assert peopled.json(*allow, "--relationship", "POWATT")["until"] == "2040-01-01T23:59:59Z"
 
 
 @pytest.mark.parametrize("command", ["show", "passwd", "totp", "disable", "enable"])

@@ -32,6 +32,13 @@ issuer = "https://idp.example/realms/a"
 client_id = "gateway"
 client_secret = "s3cret"
 """
+STUDY = """\
+[[studies]]
+id = "heart"
+clients = ["heart-app"]
+codes = ["http://loinc.org|8480-6"]
+until = "2026-05-01"
+"""
 LEAST = SERVER + LEDGER + UPSTREAM
 FULL = """\
 [server]

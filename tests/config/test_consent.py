@@ -58,12 +58,21 @@ def test_tables_come_from_the_environment_as_json(tmp_path: Path) -> None:
     assert settings.consent.groups == {"group:g": frozenset({"role:clinician"})}
 
 
+@pytest.mark.parametrize(("said", "seconds"), [("", 60), ("case_kept = 0", 0), ("case_kept = 3600", 3600)])
+def test_how_long_a_case_is_kept(tmp_path: Path, said: str, seconds: int) -> None:
+    assert read(tmp_path, f"{LEAST}[consent]\n{said}\n").consent.case_kept == seconds
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
         ("implicit", '"allow"', "write one of deny, break-glass-only, basic-normal, all-normal"),
         ("implicit", '"all_normal"', "write one of deny"),
         ("nesting", '"strict"', "write one of inherit, contain"),
+        ("case_kept", "-1", "write a whole number from 0 to 3600"),
+        ("case_kept", "3601", "write a whole number from 0 to 3600"),
+        ("case_kept", "true", "write a whole number from 0 to 3600"),
+        ("case_kept", '"1m"', "write a whole number from 0 to 3600"),
         ("custodians", '"ward"', "write a list of ids of organisations"),
         ("custodians", '["ward", "ward"]', "write a list of ids of organisations"),
         ("custodians", '["Organization/ward"]', "write a list of ids of organisations"),

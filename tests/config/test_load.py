@@ -19,6 +19,7 @@ from tests.config.files import (
     ORIGIN,
     PROVIDER,
     SERVER,
+    STUDY,
     UPSTREAM,
     problems,
     read,
@@ -105,6 +106,7 @@ def test_defaults_pass_their_own_checks(tmp_path: Path) -> None:
         "upstreams": UPSTREAM,
         "issuers": ISSUER,
         "login_providers": PROVIDER,
+        "studies": STUDY,
     }
     tables = {section: written.get(section, f"[{section}]\n") for section in SECTIONS}
     plain = read(tmp_path, "".join(tables.values()))
@@ -246,6 +248,10 @@ WHOLE_FILES = {
     "registration_by_a_token_that_is_not_there": (
         LEAST + '[auth]\nregistration = "token"\n',
         "consentry.toml:10: auth.registration_token: set it: clients register with it",
+    ),
+    "break_glass_that_nobody_is_told_of": (
+        LEAST + '[break_glass]\nroles = ["clinician"]\n',
+        "consentry.toml:11: break_glass.notify: set it: patient and privacy officer are told at once",
     ),
     "registration_in_another_way": (
         LEAST + '[auth]\nregistration = "Open"\n',

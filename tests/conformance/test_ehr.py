@@ -11,7 +11,7 @@ from tests.conformance.apps import LAUNCH_URI
 from tests.conformance.assertions import shows
 from tests.conformance.browser import Person
 from tests.conformance.checks import check_id_token, check_token_response
-from tests.conformance.driver import Kit, single
+from tests.conformance.driver import Kit, decoded, single
 from tests.conformance.uscore import FURTHER, TYPES
 
 SCOPE = "launch openid fhirUser offline_access user/*.rs"
@@ -80,6 +80,40 @@ def test_a_portal_opens_an_app_for_a_patient(kit: Kit) -> None:
     tokens = kit.tokens(app, "launch openid fhirUser patient/*.rs", launch=launch)
     assert (tokens.body["patient"], tokens.body["need_patient_banner"]) == ("pat-a", True)
     assert tokens.get("Observation/obs-a-exact").status_code == 200
+
+
+def test_an_app_is_opened_about_a_case(kit: Kit) -> None:
+    """By its user's role the app sees what belongs to the case and no more, now and after each refresh."""
+    site, user, case = kit.site, "Practitioner/prac-ward", "Encounter/enc-a1"
+    password = str(site.place.folder / "password")
+    named = ("--name", "Dr Ward", "--user", user, "--role", "clinician", "--password-file", password)
+    site.place.good("user", "add", "ward", *named)
+    who = ("--grantee", "practitioner:prac-ward", "--scope", "patient/*.rs")
+    site.place.good("consent", "grant", "--patient", "pat-a", *who)
+    app = site.apps["symmetric"]
+    launch = kit.ehr_launch(app, user=user, case=case)["launch"]
+    tokens = kit.tokens(app, SCOPE, Person("ward"), launch=launch)
+    for _ in range(2):
+        assert tokens.body["case"] == case
+        assert decoded(tokens.access)[1]["case"] == case
+        assert tokens.get("Observation/obs-a-exact").status_code == 200
+        assert tokens.get("Observation/obs-a-41-2").status_code == 404  # hers, of another visit
+        seen = tokens.found("Observation", {"patient": "pat-a"})
+        assert "obs-a-exact" in seen
+        assert "obs-a-41-2" not in seen
+        tokens = kit.granted(kit.refresh(app, tokens.body["refresh_token"]))
+    bare = kit.tokens(
+        app, SCOPE, Person("ward"), launch=kit.ehr_launch(app, user=user, encounter=None)["launch"]
+    )
+    assert "case" not in bare.body
+    assert bare.get("Observation/obs-a-41-2").status_code == 404  # what is always needed alone
+    assert bare.get("Patient/pat-a").status_code == 200
+
+
+def test_nobody_is_limited_to_a_case_without_a_role_for_it(kit: Kit) -> None:
+    app = kit.site.apps["symmetric"]
+    launch = kit.ehr_launch(app, case="Encounter/enc-a1")["launch"]
+    assert kit.launch(app, SCOPE, DOCTOR, launch=launch).answer["error"] == "access_denied"
 
 
 @shows(24)

@@ -119,6 +119,8 @@ async def test_a_failed_record_changes_nothing(house: House) -> None:
 Act = Callable[[ConsentService], Awaitable[object]]
 REFUSED: list[tuple[str, Act, type[Exception], str]] = [
     ("a bad draft", lambda s: s.grant(replace(PERMIT, scopes=())), BadRequest, "at least one scope"),
+    ("programme records for anything", lambda s: s.grant(replace(PERMIT, labels=("42CFRPart2",))), BadRequest,
+     "without saying what for"),
     ("supersedes nothing", lambda s: s.grant(replace(PERMIT, supersedes=("c9",))), NotFound, "no consent c9"),
     ("supersedes a stranger's", lambda s: s.grant(replace(PERMIT, patient="p2", supersedes=("c1",))),
      BadRequest, "c1 is not one of this patient's"),

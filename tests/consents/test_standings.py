@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.consents.standings import Standings
-from gateway.core.consent.rule import Consent, Period, State
+from gateway.core.consent.rule import Consent, Match, Period, State
 from gateway.core.decide import decide
 from gateway.core.fhir.addresses import Bases
 from gateway.core.plan import Deny
@@ -125,6 +127,26 @@ def test_a_token_with_the_digest_of_another_is_not_taken_for_it() -> None:
     assert asking.reason() is None
     assert asking.reason(replace(token(client="app-2"), digest=WHO.digest)) == "no_consent"
     assert asking.reason() is None
+
+
+def test_what_is_gone_from_the_registry_is_not_kept() -> None:
+    """Whoever asks next, and about whom: an erasure is one."""
+
+    class Actors(frozenset[str]):
+        pass
+
+    def granted() -> tuple[Asking, weakref.ref[Actors]]:
+        actors = Actors({"client:app-1"})
+        consent = replace(OPEN[0], root=replace(OPEN[0].root, match=Match(actors)))
+        return Asking([consent]), weakref.ref(actors)
+
+    asking, left = granted()
+    assert asking.reason() is None
+    asking.head.becomes(())
+    assert left() is not None
+    asking.standing(token(patient="99"))
+    gc.collect()
+    assert left() is None
 
 
 def test_only_so_many_are_remembered() -> None:

@@ -15,7 +15,7 @@ from gateway.consents.service import ConsentService
 from gateway.consents.sync import Change, Source, Synced, Synchroniser
 from gateway.core.consent.rule import Consent, State
 from gateway.core.values import Ask, UpstreamReply
-from gateway.errors import UpstreamUnusable
+from gateway.errors import BadRequest, UpstreamUnusable
 from tests.consents.ledger import Ledger, parse_scope
 from tests.core.consent.fhir.said import BASE, TYPES, resource, said
 
@@ -205,8 +205,11 @@ async def test_one_patient_s_alone(hospital: Hospital) -> None:
     assert await hospital.changes("pat-b") == ["granted"]
     assert hospital.asks[0].query[0] == ("patient", "Patient/pat-b")
     await hospital.sync()
-    hospital.there.clear()
-    assert await hospital.changes("pat-b") == ["revoked"]
+    del hospital.there["y"]
+    with pytest.raises(BadRequest, match="where there were 1"):
+        await hospital.sync("pat-b")
+    run = hospital.synchroniser.run(hospital.source, "pat-b", NOW_S, may_be_none=True)
+    assert [done.change.value async for done in run] == ["revoked"]
     assert hospital.live() == ["permit{purposes TREAT}"]
 
 
@@ -270,3 +273,53 @@ async def test_a_next_page_elsewhere_is_not_asked_for(hospital: Hospital, base: 
     with pytest.raises(UpstreamUnusable):
         await hospital.sync()
     assert len(hospital.asks) == 1
+
+
+# --- A deny is not lost ----------------------------------------------------------------------------
+
+
+async def test_what_was_denied_is_denied_beside_what_is_not_understood_any_more(hospital: Hospital) -> None:
+    hospital.put("x", DENY)
+    await hospital.sync()
+    hospital.there["x"]["modifierExtension"] = [{"url": "https://x.example", "valueBoolean": True}]
+    assert await hospital.changes() == ["malformed"]
+    assert hospital.live() == ["deny{} malformed"]
+    assert await hospital.changes() == ["unchanged"]
+    hospital.put("x", PERMIT)
+    assert await hospital.changes() == ["changed"]
+    assert hospital.live() == ["permit{purposes TREAT}"]
+
+
+EMPTY: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+
+
+@pytest.mark.parametrize("total", [{}, {"total": 0}], ids=["no total", "none"])
+async def test_that_none_is_left_has_to_be_said(hospital: Hospital, total: dict[str, int]) -> None:
+    hospital.put("x", DENY)
+    hospital.put("y", DENY)
+    await hospital.sync()
+    hospital.answer = UpstreamReply(200, json.dumps({**EMPTY, **total}).encode())
+    with pytest.raises(BadRequest, match="where there were 2"):
+        await hospital.sync()
+    assert len(hospital.live()) == 2
+    run = hospital.synchroniser.run(hospital.source, None, NOW_S, may_be_none=True)
+    assert [done.change.value async for done in run] == ["revoked", "revoked"]
+    assert hospital.live() == []
+    assert await hospital.changes() == []
+
+
+@pytest.mark.parametrize(("total", "whole"), [(1, True), (2, False), (0, True)])
+async def test_a_list_that_is_shorter_than_its_total_ends_nothing(
+    hospital: Hospital, total: int, whole: bool
+) -> None:
+    hospital.put("x", DENY)
+    hospital.put("y", DENY)
+    await hospital.sync()
+    entry = {"resource": hospital.there["x"], "search": {"mode": "match"}}
+    hospital.answer = UpstreamReply(200, json.dumps({**EMPTY, "total": total, "entry": [entry]}).encode())
+    if whole:
+        assert await hospital.changes() == ["unchanged", "revoked"]
+    else:
+        with pytest.raises(UpstreamUnusable):
+            await hospital.sync()
+    assert len(hospital.live()) == (1 if whole else 2)

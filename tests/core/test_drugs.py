@@ -17,10 +17,14 @@ TABLE: dict[str, Any] = {
     "origin": "made up",
     "licence": "none",
     "system": RXNORM,
-    "drugs": {"a": ["1"], "b": ["2"], "c": ["3", "4"], "d": ["5"]},
+    "drugs": {
+        name: {"codes": codes, "source": "made up"}
+        for name, codes in {"a": ["1"], "b": ["2"], "c": ["3", "4"], "d": ["5"]}.items()
+    },
     "pairs": [{"one": "a", "with": ["b", "c"], "source": "made up"}],
 }
-KNOWN = parse_interactions(TABLE | {"drugs": TABLE["drugs"] | {"b": ["2", "12"], "a": ["1", "12"]}})
+BOTH = {name: {"codes": [code, "12"], "source": "made up"} for name, code in (("a", "1"), ("b", "2"))}
+KNOWN = parse_interactions(TABLE | {"drugs": TABLE["drugs"] | BOTH})
 
 
 def drug(*codes: str, system: str = RXNORM) -> dict[str, Any]:
@@ -102,9 +106,11 @@ def test_r5_has_its_own_elements() -> None:
     [
         {"more": 1},
         {"system": 1},
-        {"drugs": {"a": []}},
-        {"drugs": {"a": "1"}},
-        {"drugs": {"a": [1]}},
+        {"drugs": {"a": ["1"]}},
+        {"drugs": {"a": {"codes": ["1"]}}},
+        {"drugs": {"a": {"codes": [], "source": "s"}}},
+        {"drugs": {"a": {"codes": "1", "source": "s"}}},
+        {"drugs": {"a": {"codes": [1], "source": "s"}}},
         {"pairs": [{"one": "a", "with": ["z"], "source": "s"}]},
         {"pairs": [{"one": "z", "with": ["a"], "source": "s"}]},
         {"pairs": [{"one": "a", "with": ["b"]}]},
@@ -124,3 +130,4 @@ def test_the_table_that_is_shipped() -> None:
     assert shipped.alert(frozenset({"warfarin"}), [frozenset({"aspirin"})]) == "possible"
     assert shipped.alert(frozenset({"warfarin"}), [frozenset({"metformin"})]) == "none"
     assert shipped.names[RXNORM, "85762"] == {"ritonavir"}
+    assert shipped.names[RXNORM, "10831"] == {"sulfamethoxazole", "trimethoprim"}

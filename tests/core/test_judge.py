@@ -10,7 +10,8 @@ import pytest
 
 from gateway.core.fhir import codec
 from gateway.core.fhir.scan import Place
-from gateway.core.judge import Judge, Judgement
+from gateway.core.judge import Judge
+from gateway.core.judgement import Judgement
 from gateway.core.labels.remembered import Labelling
 from gateway.core.plan import Permit
 from gateway.core.values import ConsentRef, Label, Ref
@@ -312,14 +313,31 @@ PARTS = [
     ("another record", observation(code=FLU, hasMember=[{"reference": "Observation/hiv"}]), (False, ())),
     ("a plain one", observation(code=FLU, hasMember=[{"reference": "Observation/flu"}]), (True, ())),
     ("one that is lost", observation(code=FLU, hasMember=[{"reference": "Observation/lost"}]), (False, ())),
+    (
+        "one labelled upstream",
+        observation(code=FLU, hasMember=[{"reference": "Observation/said"}]),
+        (False, ()),
+    ),
+    ("one marked for care", observation(code=FLU, hasMember=[{"reference": "Observation/care"}]), (True, ())),
+    ("a value in words", observation(code=FLU, valueString="x"), (True, (("valueString",),))),
+    (
+        "an extension in words",
+        observation(code=FLU, extension=[{"url": "http://h.example/x", "valueString": "x"}]),
+        (True, (("extension", 0),)),
+    ),
 ]
+
+
+def said(code: str) -> dict[str, Any]:
+    return observation(code=FLU, meta={"security": [{"system": ACT_CODE, "code": code}]})
 
 
 @pytest.mark.parametrize(("resource", "expected"), [row[1:] for row in PARTS], ids=[row[0] for row in PARTS])
 def test_labels_are_found_where_consents_look_at_them(
     resource: dict[str, Any], expected: tuple[bool, tuple[Place, ...]]
 ) -> None:
-    by = labelling(judge(given=APART), hiv=observation(code=HIV), flu=observation(code=FLU))
+    around = {"hiv": observation(code=HIV), "flu": observation(code=FLU)}
+    by = labelling(judge(given=APART), **around, said=said("HIV"), care=said("NORDSCLCD"))
     told = judged(by, resource)
     assert (told.visible, told.cuts) == expected
     assert judged(labelling(judge()), resource) == judged(judge(), resource)
@@ -334,8 +352,66 @@ def test_what_remains_has_its_own_labels() -> None:
     assert judged(labelling(judge(given=KEPT)), observation(code=HIV)).left is None
 
 
+def test_a_level_whose_reason_is_taken_out_is_not_of_what_remains() -> None:
+    level = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+    by, marked = labelling(judge(given=APART)), {"security": [level]}
+    assert judged(by, observation(code=FLU, reasonCode=[HIV], meta=marked)).left == frozenset()
+    assert judged(by, observation(code=FLU, note=[{"text": "x"}], meta=marked)).left == frozenset(
+        {Label(**level)}
+    )
+
+
 def test_records_of_one_kind_are_still_told_apart() -> None:
     """The same owners, type and labels as they come: what is remembered of one must not open another."""
     by = labelling(judge(given=APART))
     for code, visible in ((FLU, True), (HIV, False), (FLU, True), (HIV, False)):
         assert judged(by, observation(code=code)).visible is visible
+
+
+# --- Labels of single elements ---------------------------------------------------------------------
+
+INLINE = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+
+
+def on_element(code: str, address: str = INLINE) -> dict[str, Any]:
+    return {"extension": [{"url": address, "valueCoding": {"system": ACT_CODE, "code": code}}]}
+
+
+HELD = [
+    ("a hold on one element", observation(_issued=on_element("LEGALHOLD")), (True, (("issued",),))),
+    ("a hold on the whole", observation(**on_element("LEGALHOLD")), (False, ())),
+    ("a hold on what it is about", observation(code=on_element("LEGALHOLD")), (False, ())),
+    ("a hold on the id", observation(_id=on_element("LEGALHOLD")), (False, ())),
+    (
+        "a hold on what is contained",
+        observation(contained=[on_element("LEGALHOLD")]),
+        (True, (("contained", 0),)),
+    ),
+    ("what no law keeps back", observation(_issued=on_element("HIV")), (True, ())),
+    ("no label", observation(_issued=on_element("LEGALHOLD", f"{INLINE}x")), (True, ())),
+]
+
+
+@pytest.mark.parametrize(("resource", "expected"), [row[1:] for row in HELD], ids=[row[0] for row in HELD])
+def test_a_hold_on_an_element_counts_whether_or_not_consents_look_at_labels(
+    resource: dict[str, Any], expected: tuple[bool, tuple[Place, ...]]
+) -> None:
+    """And though a record of the same kind, with no such label, was judged before."""
+    by = labelling(judge())
+    for _ in range(2):
+        assert judged(by, observation()) == judged(judge(), observation())
+        told = judged(by, resource)
+        assert (told.visible, told.cuts) == expected
+
+
+def test_of_a_record_with_such_a_label_nothing_else_is_looked_for() -> None:
+    """It costs no look at others, and what else could be found is not weighed."""
+    by, tree = (
+        labelling(judge()),
+        observation(_issued=on_element("MH"), code=HIV, hasMember=[{"reference": "Observation/lost"}]),
+    )
+    of = facts(json.dumps(tree).encode())
+    assert by.labels_matter(of)
+    assert not by.depends_on_others(of, lambda: tree)
+    assert {one.label.code for one in by.found(of, lambda: tree)} == {"MH"}
+    assert judged(by, tree).labels == {Label(ACT_CODE, "MH")}

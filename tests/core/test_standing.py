@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.core.consent.rule import Consent, State
 from gateway.core.decide import decide
 from gateway.core.fhir import codec
-from gateway.core.judge import Judgement
+from gateway.core.judgement import Judgement
 from gateway.core.plan import Deny
 from gateway.core.standing import Standing
 from gateway.core.values import Ask, Ref, Token

@@ -127,7 +127,7 @@ def test_every_status_is_described() -> None:
 
 def _written_reasons() -> Iterator[str]:
     """The reasons that stand as texts in `Deny(error, reason)` and `Judgement(visible, reason)`."""
-    for name in ("pipeline.py", "core/decide.py", "core/judge.py"):
+    for name in ("pipeline.py", "core/decide.py", "core/judge.py", "core/judgement.py"):
         for node in ast.walk(ast.parse((ROOT / "gateway" / name).read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
                 reason, visible = node.args[1], node.args[0]

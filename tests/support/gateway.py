@@ -80,8 +80,9 @@ class Gateway:
         """Denies everybody all of the patient's records, or those that `draft` names."""
         return self.grant(**{"patient": patient, "scopes": ["patient/*.rs"], "effect": "deny", **draft})
 
-    def revoke(self, consent_id: str) -> None:
-        self._operator("POST", f"/admin/consents/{consent_id}/revoke", {"reason": "patient-request"}, 200)
+    def revoke(self, consent_id: str, *, stop: bool = False) -> None:
+        why = {"reason": "patient-request", **({"stop": True} if stop else {})}
+        self._operator("POST", f"/admin/consents/{consent_id}/revoke", why, 200)
 
     def _operator(self, method: str, path: str, body: object, status: int) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.house.keys.operator_secret}"}
@@ -189,10 +190,15 @@ class Gateway:
 
     # --- The ledger -------------------------------------------------------------------------------
 
-    def entries(self) -> list[OpenedEntry]:
-        """All entries of the ledger, opened."""
+    def entries(self, since: int = 0) -> list[OpenedEntry]:
+        """All entries of the ledger from index `since` on, opened."""
         with self._opened() as (store, reader):
-            return [reader.facts(index) for index in range(store.head().size)]
+            return [reader.facts(index) for index in range(since, store.head().size)]
+
+    def size(self) -> int:
+        """How many entries the ledger has."""
+        with self._opened() as (store, _):
+            return store.head().size
 
     def check_everything(self, *, unanswered: int = 0) -> None:
         """The ledger verifies; each answer that tells its bearer anything is in it, and nothing else is, but

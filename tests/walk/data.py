@@ -22,10 +22,14 @@ PEOPLE = ROOT / "fixtures" / "people"
 RECORDS = ROOT / "fixtures" / "walks" / "records.json"
 LABELS = ROOT / "fixtures" / "walks" / "labels-records.json"
 ROLES = ROOT / "fixtures" / "walks" / "roles-records.json"
+CASES = ROOT / "fixtures" / "walks" / "cases-records.json"
 VECTORS = SHARED / "vectors" / "hostile.json"
 
 # HAPI indexes a reference only if its target is there already.
-FIRST = ("Organization", "Location", "Practitioner", "Medication", "Patient", "Encounter", "Condition")
+FIRST = (
+    *("Organization", "Location", "Practitioner", "Medication", "Patient"),
+    *("EpisodeOfCare", "Appointment", "Encounter", "Condition"),
+)
 
 
 class _Head(msgspec.Struct):
@@ -42,6 +46,12 @@ def people() -> list[bytes]:
     return [bytes(raw) for path in sorted(PEOPLE.glob("*.json")) for raw in _list.decode(path.read_bytes())]
 
 
+def _records(path: Path) -> list[bytes]:
+    """The records of a file, each as it is written."""
+    table = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
+    return [bytes(raw) for raw in _list.decode(table["records"])]
+
+
 def load_walks(upstream: Upstream) -> None:
     """The hospital, and the records that are there to escape."""
     if not _begin(upstream, "walks"):
@@ -56,18 +66,16 @@ def load_walks(upstream: Upstream) -> None:
 
 
 def load_roles(upstream: Upstream) -> None:
-    """The patient of whom each role needs to see a part."""
+    """The patients of whom each role needs to see a part."""
     if _begin(upstream, "roles"):
-        table = msgspec.json.decode(ROLES.read_bytes(), type=dict[str, msgspec.Raw])
-        _store(upstream, [bytes(raw) for raw in _list.decode(table["records"])])
+        _store(upstream, [raw for path in (ROLES, CASES) for raw in _records(path)])
         _mark(upstream, "roles")
 
 
 def load_labels(upstream: Upstream) -> None:
     """The patients in whose records labels are found."""
     if _begin(upstream, "labels"):
-        table = msgspec.json.decode(LABELS.read_bytes(), type=dict[str, msgspec.Raw])
-        _store(upstream, [bytes(raw) for raw in _list.decode(table["records"])])
+        _store(upstream, _records(LABELS))
         _mark(upstream, "labels")
 
 
@@ -83,11 +91,23 @@ def histories() -> list[Path]:
     return sorted(shared_file("data/synthea-r4").glob("*.json.gz"))
 
 
-def load_synthea(upstream: Upstream, paths: Iterable[Path]) -> None:
-    if _begin(upstream, "synthea"):
+def load_synthea(upstream: Upstream, paths: Iterable[Path], name: str = "synthea") -> None:
+    if _begin(upstream, name):
         for path in paths:
             upstream.load_bundle(path)
-        _mark(upstream, "synthea")
+        _mark(upstream, name)
+
+
+def put_all(upstream: Upstream, records: Iterable[Mapping[str, Any]]) -> None:
+    """Puts each record under its own id, all of them at once, those first that others refer to."""
+    _store(upstream, [json.dumps(record, separators=(",", ":")).encode() for record in records])
+
+
+def load_once(upstream: Upstream, name: str, records: Iterable[Mapping[str, Any]]) -> None:
+    """Leaves `records` alone in the server, unless they are in it from before."""
+    if _begin(upstream, name):
+        put_all(upstream, records)
+        _mark(upstream, name)
 
 
 def versions(upstream: Upstream, path: str) -> list[str]:

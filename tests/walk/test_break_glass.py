@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pyotp import TOTP
 
+from gateway.core.canon import b64url
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.ledger import Ledger
+from tests.core.consent.fhir.said import resource
 from tests.upstreams.base import Upstream
 from tests.walk.canned import Canned
 from tests.walk.data import load_walks
-from tests.walk.faults import said
+from tests.walk.steps import operator, step, words_of
 from tests.walk.ward import Ward, ward
 
 FOUR_HOURS_S = 4 * 3600
@@ -51,16 +55,50 @@ def alone(tmp_path: Path, record_server: Canned) -> Iterator[Ward]:
         made.running.check_everything()
 
 
+@pytest.fixture
+def shelf(upstream: Upstream) -> Iterator[Shelf]:
+    held = Shelf(upstream)
+    yield held
+    for target in held.there:
+        httpx.delete(f"{upstream.base_url}/{target}", timeout=60, trust_env=False).raise_for_status()
+
+
+@pytest.fixture
+def bedside(tmp_path: Path, upstream: Upstream) -> Iterator[Ward]:
+    """With a patient who has said nothing, and whose records the shelf has."""
+    with ward(tmp_path, upstream.base_url) as made:
+        yield made
+        made.running.check_everything()
+
+
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+POLICY = "https://profiles.ihe.net/ITI/PCF/Policy-{}"
+WHOSE = {"patient": "pat-glass"}
 
 
-def condition(label: str | None = None) -> dict[str, object]:
-    return {
-        "resourceType": "Condition",
-        "id": "c-1",
-        "meta": {"security": [] if label is None else [{"system": ACT_CODE, "code": label}]},
-        "subject": {"reference": "Patient/pat-a"},
-    }
+class Shelf:
+    """Conditions of one patient in a record server, each a new one: HAPI keeps the labels of earlier ones."""
+
+    _numbers = count(1)
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream, self.base_url = upstream, upstream.base_url
+        self.there: list[str] = []
+
+    def put(self, label: str | None = None) -> str:
+        """Its address below the base."""
+        target = f"Condition/glass-{next(self._numbers)}"
+        code = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "J11.1"}]}
+        condition = {
+            "resourceType": "Condition",
+            "id": target.partition("/")[2],
+            **({} if label is None else {"meta": {"security": [{"system": ACT_CODE, "code": label}]}}),
+            "code": code,
+            "subject": {"reference": "Patient/pat-glass"},
+        }
+        self._upstream.load([condition])
+        self.there.append(target)
+        return target
 
 
 # --- What it opens ---------------------------------------------------------------------------------
@@ -82,9 +120,17 @@ def test_it_opens_what_the_patient_forbade_and_says_so(hospital: Ward) -> None:
         "Patient/pat-a",
         "Practitioner/prac-er",
     )
+    assert {name: entry.facts[name] for name in ("rol", "org", "src")} == {
+        "rol": "clinician",
+        "org": "Organization/org-1",
+        "src": "https://gw.example/fhir",
+    }
     assert entry.attachments["rsn"] == "cannot-consent\nUnconscious on arrival, no relatives."
     read = running.entries()[-1]
     assert (read.kind, read.facts["pou"]) == ("read.permit", ["BTG"])
+    lines = read.attachments["rids"].splitlines()
+    assert all(" BY break_glass" in line for line in lines)
+    assert any(line.startswith("Condition/cond-a-hiv/") and " OVER " in line for line in lines)
     assert running.get("/fhir/Patient/pat-b", opened["access_token"]).status_code in (403, 404)
     assert running.get("/fhir/Claim", opened["access_token"]).status_code == 403  # no emergency needs it
 
@@ -92,30 +138,89 @@ def test_it_opens_what_the_patient_forbade_and_says_so(hospital: Ward) -> None:
 @pytest.mark.parametrize(
     ("label", "status"), [(None, 200), ("HIV", 200), ("LEGALHOLD", 404), ("PSYTHPN", 404)]
 )
-def test_what_stays_closed(alone: Ward, record_server: Canned, label: str | None, status: int) -> None:
-    opened = alone.broken()
-    record_server.speak(said(body=condition(label)))
-    assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code == status
+def test_what_stays_closed(bedside: Ward, shelf: Shelf, label: str | None, status: int) -> None:
+    target, opened = shelf.put(label), bedside.broken(**WHOSE)
+    done = step(bedside.running, target, opened["access_token"])
+    assert done.answer.status_code == status
+    if status == 404:
+        assert done.reason == {"LEGALHOLD": "law", "PSYTHPN": "role"}[str(label)]
+    renewed = bedside.broken(**WHOSE, renews=opened["entry"])
+    assert step(bedside.running, target, renewed["access_token"]).answer.status_code == status
 
 
-def test_a_patient_can_forbid_it_by_name(alone: Ward, record_server: Canned) -> None:
-    alone.running.deny(purposes=["BTG"])
-    opened = alone.broken()
-    record_server.speak(said(body=condition()))
-    assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code in (403, 404)
+def test_nothing_is_read_before_it_is_recorded(bedside: Ward, shelf: Shelf) -> None:
+    """Who, whose, why, the token, and only then a read that names it."""
+    running, target = bedside.running, shelf.put()
+    opened = bedside.broken(**WHOSE)
+    assert [entry.kind for entry in running.entries()] == ["bg.open", "token.issue"]
+    assert running.upstream.asks == []
+    done = step(running, target, opened["access_token"])
+    [read] = done.entries
+    issued = [1, b64url(running.entries()[1].leaf_hash)]
+    assert (read.kind, read.facts["pou"], read.facts["tok"]) == ("read.permit", ["BTG"], issued)
+    [line] = read.attachments["rids"].splitlines()
+    assert words_of(line)["BY"] == ["break_glass"]
+    assert [ask.path for ask in done.asked] == [f"/{target}"]
 
 
-def test_it_ends_after_four_hours_and_with_the_person(alone: Ward, record_server: Canned) -> None:
-    opened = alone.broken()
-    record_server.speak(said(body=condition()))
-    alone.clock.ahead_s += FOUR_HOURS_S - 60
-    assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code == 200
-    alone.clock.ahead_s += 60
-    assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code == 401
-    again = alone.broken("dr-ro")
-    assert alone.running.get("/fhir/Condition/c-1", again["access_token"]).status_code == 200
-    alone.place.good("user", "disable", "dr-ro")
-    assert alone.running.get("/fhir/Condition/c-1", again["access_token"]).status_code == 401
+def test_a_patient_can_forbid_it_by_name(bedside: Ward, shelf: Shelf) -> None:
+    bedside.running.deny("pat-glass", purposes=["BTG"])
+    opened = bedside.broken(**WHOSE)
+    assert step(bedside.running, shelf.put(), opened["access_token"]).reason == "denied"
+
+
+@pytest.mark.parametrize(("policy", "status"), [("break-glass-only", 200), ("deny", 404)])
+def test_a_consent_under_a_policy_of_ihe_pcf(bedside: Ward, shelf: Shelf, policy: str, status: int) -> None:
+    opened = bedside.broken(**WHOSE)
+    ann = {"reference": "Patient/pat-glass"}
+    payment = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HPAYMT"}
+    over = {
+        "patient": ann,
+        "performer": [ann],
+        "policy": [{"uri": POLICY.format(policy)}],
+        "provision": {"type": "permit", "purpose": [payment]},
+    }
+    media_type = {"Content-Type": "application/fhir+json; fhirVersion=4.0"}
+    sent = operator(bedside.running, "POST", "/admin/consents", resource("R4", over), **media_type)
+    assert sent.status_code == 201, sent.text
+    done = step(bedside.running, shelf.put(), opened["access_token"])
+    assert done.answer.status_code == status
+    assert status == 200 or done.reason == "denied"
+
+
+def test_where_nothing_is_implied_a_consent_has_to_permit_it(tmp_path: Path, shelf: Shelf) -> None:
+    with ward(tmp_path, shelf.base_url, more='[consent]\nimplicit = "deny"') as strict:
+        opened = strict.broken(**WHOSE)
+        assert step(strict.running, shelf.put(), opened["access_token"]).reason == "break_glass"
+        strict.running.check_everything()
+
+
+def test_it_ends_after_four_hours_and_with_the_person(bedside: Ward, shelf: Shelf) -> None:
+    target = shelf.put()
+
+    def seen(opened: dict[str, Any]) -> int:
+        return step(bedside.running, target, opened["access_token"]).answer.status_code
+
+    opened = bedside.broken(**WHOSE)
+    bedside.clock.ahead_s += FOUR_HOURS_S - 60
+    assert seen(opened) == 200
+    bedside.clock.ahead_s += 60
+    assert seen(opened) == 401
+    again = bedside.broken("dr-ro", **WHOSE)
+    assert seen(again) == 200
+    bedside.place.good("user", "disable", "dr-ro")
+    assert seen(again) == 401
+
+
+def test_the_key_of_the_device_can_be_required(record_server: Canned, tmp_path: Path) -> None:
+    with ward(tmp_path, record_server.base_url, more="key_required = true") as strict:
+        refused = strict.ask("POST", body=strict.wish())
+        assert refused.status_code == 400
+        assert "jkt" in refused.text
+        opened = strict.broken(jkt="A" * 43)
+        assert opened["token_type"] == "DPoP"
+        assert [entry.kind for entry in strict.running.entries()] == ["bg.open", "token.issue"]
+        strict.running.check_everything()
 
 
 def test_a_purpose_alone_opens_nothing(alone: Ward) -> None:
@@ -259,11 +364,10 @@ def test_the_patient_and_the_privacy_officer_are_told(alone: Ward) -> None:
 # --- And answered for ------------------------------------------------------------------------------
 
 
-def test_it_is_reviewed_with_its_reads_counted(alone: Ward, record_server: Canned) -> None:
-    opened = alone.broken()
-    record_server.speak(said(body=condition()))
+def test_it_is_reviewed_with_its_reads_counted(bedside: Ward, shelf: Shelf) -> None:
+    alone, opened, target = bedside, bedside.broken(**WHOSE), shelf.put()
     for _ in range(3):
-        assert alone.running.get("/fhir/Condition/c-1", opened["access_token"]).status_code == 200
+        assert step(alone.running, target, opened["access_token"]).answer.status_code == 200
     early = alone.ask("POST", f"/{opened['entry']}/review", {"reviewer": "officer", "outcome": "justified"})
     assert (early.status_code, "until its end" in early.text) == (400, True)
     alone.clock.ahead_s += FOUR_HOURS_S

@@ -1,14 +1,15 @@
-"""A specialist in a remote consultation sees what belongs to it, for as long as it lasts and a day more."""
+"""A specialist in a remote consultation sees what belongs to it, and what is always needed, for as long as it
+lasts and a day more; before and after that nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.gateway import Clock, Gateway, gateway
+from tests.support.gateway import Gateway, gateway
 from tests.upstreams.base import Upstream
+from tests.walk.clocks import Stopped
 from tests.walk.data import load_walks
 
 CASE = "Encounter/enc-a1"  # from 08:00 to 08:40 on 3 February 2025, UTC
@@ -20,23 +21,9 @@ SPECIALIST = {
 }
 
 
-class Stopped(Clock):
-    """A clock that stands where it was put."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.put("2025-02-03T07:30:00")
-
-    def put(self, moment: str) -> None:
-        self.at_ms = int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()) * 1000
-
-    def __call__(self) -> int:
-        return self.at_ms
-
-
 @pytest.fixture(scope="module")
 def clock() -> Stopped:
-    return Stopped()
+    return Stopped("2025-02-03T07:30:00")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +59,19 @@ def test_while_it_lasts(clinic: Gateway, clock: Stopped, moment: str, is_open: b
     assert ("obs-a-exact" in observations) == is_open
     assert "obs-a-41-2" not in observations  # of another encounter, or none
     assert ("enc-a1" in seen(clinic, "Encounter")) == is_open
-    assert seen(clinic, "Patient") == {"pat-a"}
+    assert seen(clinic, "Patient") == ({"pat-a"} if is_open else set())
+    assert bool(seen(clinic, "AllergyIntolerance")) == is_open
     token = clinic.token("patient/*.rs", **SPECIALIST)  # type: ignore[arg-type]
     assert clinic.get("/fhir/Observation/obs-a-exact", token).status_code == (200 if is_open else 404)
+    assert clinic.get("/fhir/Patient/pat-a", token).status_code == (200 if is_open else 404)
     assert clinic.get("/fhir/Claim", token).status_code == 403
+
+
+def test_a_specialist_without_a_consultation_sees_nothing(clinic: Gateway, clock: Stopped) -> None:
+    clock.put("2025-02-03T08:20:00")
+    token = clinic.token("user/*.rs patient/*.rs", **{**SPECIALIST, "case": None})  # type: ignore[arg-type]
+    for kind in ("Patient", "AllergyIntolerance", "Observation"):
+        assert clinic.get(f"/fhir/{kind}", token).json()["total"] == 0
+    hidden, missing = (clinic.get(f"/fhir/Patient/{each}", token) for each in ("pat-a", "pat-none"))
+    assert (hidden.status_code, missing.status_code) == (404, 404)
+    assert hidden.content == missing.content

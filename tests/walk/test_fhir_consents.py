@@ -100,11 +100,12 @@ def deciding(ward: Gateway) -> list[tuple[str, str]]:
     return [(node["consent"], node["node"]) for node in nodes]
 
 
-def recorded(ward: Gateway) -> tuple[str, Any]:
-    """Kind of the last entry, and the index of the consent's entry that it names."""
+def recorded(ward: Gateway) -> tuple[str, Any, Any]:
+    """Kind of the last entry, the index of the consent's entry that it names, and the nodes that decided."""
     last = ward.entries()[-1]
-    con = last.facts["con"]
-    return last.kind, con[0] if isinstance(con, list) else con
+    con, lines = last.facts["con"], last.attachments.get("rids", "")
+    nodes = last.facts.get("by", lines.partition(" BY ")[2].split())
+    return last.kind, con[0] if isinstance(con, list) else con, nodes
 
 
 def entry_of(ward: Gateway, consent_id: str) -> int:
@@ -120,13 +121,15 @@ def test_an_r5_consent_opens_the_record_and_a_second_one_closes_it(ward: Gateway
     )
     assert ward.get(READ, ward.token()).status_code == 200
     assert deciding(ward) == [(permit, "root.0")]
-    assert recorded(ward) == ("read.permit", entry_of(ward, permit))
+    entry = entry_of(ward, permit)
+    assert recorded(ward) == ("read.permit", entry, [f"{entry}/root.0"])
 
     deny = sent(ward, resource("R5", {"decision": "permit", "provision": [{"actor": [CLIENT]}]}))
     refused = ward.get(READ, ward.token())
     assert refused.status_code == 403
     assert deciding(ward) == [(deny, "root.0")]
-    assert recorded(ward) == ("read.deny", entry_of(ward, deny))
+    entry = entry_of(ward, deny)
+    assert recorded(ward) == ("read.deny", entry, [f"{entry}/root.0"])
 
 
 def test_an_r4_consent_with_an_exception(ward: Gateway, record_server: Canned) -> None:

@@ -10,14 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.core.fhir.security import CLASSIFIER, RESTS_ON
+from gateway.mapping import digest
 from tests.support.gateway import Gateway, gateway
 from tests.upstreams.base import Upstream
-from tests.walk.cases import Case, ask, check, essence, read_cases, spoken, versions_in, with_versions
+from tests.walk.cases import (
+    Case,
+    ask,
+    check,
+    essence,
+    read_cases,
+    spoken,
+    token_of,
+    versions_in,
+    with_versions,
+)
 from tests.walk.conftest import withhold_hiv
 from tests.walk.data import load_labels, load_walks, versions
+from tests.walk.steps import step
 
 CASES = list(read_cases("labels"))
 LEAKS = [
@@ -45,7 +59,9 @@ def apart(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_what_is_kept_apart(apart: Gateway, upstream: Upstream, case: Case) -> None:
     path = case.request["path"]
     target = with_versions(path, {ref: versions(upstream, ref)[0] for ref in versions_in(path)})
-    answer = ask(apart, case, target)
+    token = token_of(apart, case.token)
+    assert token is not None
+    answer = step(apart, target.removeprefix("/fhir/"), token).answer
     check(case, answer)
     if case.expect.get("read"):
         assert answer.content == upstream.get(target.removeprefix("/fhir/")).content
@@ -85,6 +101,37 @@ def test_another_purpose_of_the_same_label_is_whole(upstream: Upstream, tmp_path
         assert answer.content == upstream.get("Condition/l-hiv").content
         assert running.get("/fhir/Condition/l-plain", running.token(patient="pat-l")).status_code == 200
         assert running.get("/fhir/Condition/l-words", running.token(patient="pat-l")).status_code == 404
+
+
+def test_patients_are_told_the_labels_of_their_records_and_nobody_else_is(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    load_labels(upstream)
+    with gateway(tmp_path, upstream.base_url) as running:
+        running.permit("pat-l", purposes=["TREAT", "PATRQT"])
+        patient = running.token(patient="pat-l", role="patient", purpose_of_use="PATRQT")
+        others = [running.token(patient="pat-l"), running.token(patient="pat-l", purpose_of_use="PATRQT")]
+        read = running.get("/fhir/Condition/l-hiv", patient).json()
+        for shown in (read, matches(running, "Condition?patient=Patient/pat-l", patient)["l-hiv"]):
+            said = {coding["code"]: coding for coding in shown["meta"]["security"]}
+            assert said.keys() == {"R", "HIV"}
+            assert said["HIV"]["extension"] == [
+                {"url": CLASSIFIER, "valueReference": {"display": f"Consentry, mappings sha256:{digest()}"}},
+                {"url": RESTS_ON, "valueCoding": {"display": "hiv.json row 1 at #/code/coding/0"}},
+            ]
+        report = running.get("/fhir/DiagnosticReport/l-report", patient).json()
+        _, basis = report["meta"]["security"][-1]["extension"]
+        assert "result: hiv.json row" in basis["valueCoding"]["display"]
+        for path in ("Condition/l-hiv", "DiagnosticReport/l-report"):
+            for token in others:
+                assert running.get(f"/fhir/{path}", token).content == upstream.get(path).content
+        plain = upstream.get("Condition/l-plain").content
+        assert running.get("/fhir/Condition/l-plain", patient).content == plain
+
+
+def matches(running: Gateway, target: str, token: str) -> dict[str, Any]:
+    found = running.get(f"/fhir/{target}", token).json()
+    return {entry["resource"]["id"]: entry["resource"] for entry in found["entry"]}
 
 
 @pytest.fixture(scope="module")

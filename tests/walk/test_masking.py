@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.core.fhir.telling import NOTICE, Notice
 from tests.support.gateway import Gateway, gateway
-from tests.walk.canned import Canned
-from tests.walk.faults import page
+from tests.upstreams.base import FHIR_JSON, Upstream
+from tests.walk.steps import step, words_of
 
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"
 REDACTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "REDACTED"}
-READ, SEARCH = "/fhir/MedicationRequest/x", "/fhir/MedicationRequest"
+READ, SEARCH = "/fhir/MedicationRequest/mask-x", "/fhir/MedicationRequest"
 HIDDEN = ("B20", "SECRET", "reasonCode", "note", "div")
 
 
-def prescription(id: str = "x", *, sensitive: bool = True) -> dict[str, Any]:
+def prescription(id: str = "mask-x", *, sensitive: bool = True) -> dict[str, Any]:
     drug = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "26225"}]}
     reason = [{"coding": [{"system": ICD, "code": "B20"}], "text": "SECRET"}]
     text = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">SECRET</div>'}
@@ -29,60 +29,95 @@ def prescription(id: str = "x", *, sensitive: bool = True) -> dict[str, Any]:
     return {
         "resourceType": "MedicationRequest",
         "id": id,
-        "meta": {"versionId": "3"},
         "status": "active",
         "intent": "order",
         "medicationCodeableConcept": drug,
-        "subject": {"reference": "Patient/pat-a"},
+        "subject": {"reference": "Patient/pat-mask"},
         **more,
     }
 
 
-@pytest.fixture(params=["silent", "generic", "explicit"])
+class Shelf:
+    """Holds, in a record server, the records that a test puts there, and no others of this patient."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self._there: set[str] = set()
+
+    def hold(self, *records: dict[str, Any]) -> None:
+        for gone in self._there - {record["id"] for record in records}:
+            self._call("DELETE", gone).raise_for_status()
+        self.upstream.load([{"resourceType": "Patient", "id": "pat-mask"}, *records])
+        self._there = {record["id"] for record in records}
+
+    def stored(self, id: str = "mask-x") -> dict[str, Any]:
+        found: dict[str, Any] = self._call("GET", id).json()
+        return found
+
+    def write_back(self, record: dict[str, Any], tag: str) -> httpx.Response:
+        return self._call("PUT", record["id"], content=json.dumps(record), headers={"If-Match": tag})
+
+    def _call(self, method: str, id: str, **more: Any) -> httpx.Response:
+        address = f"{self.upstream.base_url}/MedicationRequest/{id}"
+        headers = {**FHIR_JSON, **more.pop("headers", {})}
+        return httpx.request(method, address, headers=headers, timeout=60, trust_env=False, **more)
+
+
+@pytest.fixture(scope="module")
+def shelf(upstream: Upstream) -> Iterator[Shelf]:
+    held = Shelf(upstream)
+    yield held
+    held.hold()
+
+
+@pytest.fixture(scope="module", params=["silent", "generic", "explicit"])
 def notice(request: pytest.FixtureRequest) -> Notice:
     told: Notice = request.param
     return told
 
 
-@pytest.fixture
-def masking(notice: Notice, tmp_path: Path, record_server: Canned) -> Iterator[Gateway]:
-    """All of Ann's records are open to `app-1`, but for what is about HIV."""
-    record_server.reset()
-    with gateway(
-        tmp_path, record_server.base_url, timeout_s=2, ports=lambda ports: replace(ports, notice=notice)
-    ) as running:
-        running.permit()
-        running.deny(labels=["HIV"])
+@pytest.fixture(scope="module")
+def masking(notice: Notice, shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """All of the patient's records are open to `app-1`, but for what is about HIV."""
+    folder, address = tmp_path_factory.mktemp("masking"), shelf.upstream.base_url
+    with gateway(folder, address, ports=lambda ports: replace(ports, notice=notice)) as running:
+        running.permit("pat-mask")
+        running.deny("pat-mask", labels=["HIV"])
         yield running
         running.check_everything()
 
 
-def test_a_read(masking: Gateway, notice: Notice, record_server: Canned) -> None:
-    record_server.answer(path="/MedicationRequest/x", body=prescription())
-    record_server.answer(path="/MedicationRequest/y", body=prescription("y", sensitive=False))
-    cut = masking.get(READ, masking.token())
+def token(masking: Gateway, **claims: Any) -> str:
+    return masking.token(patient="pat-mask", **claims)
+
+
+def test_a_read(masking: Gateway, notice: Notice, shelf: Shelf) -> None:
+    shelf.hold(prescription(), prescription("mask-y", sensitive=False))
+    done = step(masking, READ.removeprefix("/fhir/"), token(masking))
+    cut = done.answer
     assert cut.status_code == 200
     assert not any(hidden in cut.text for hidden in HIDDEN)
-    never = masking.get("/fhir/MedicationRequest/y", masking.token())
-    wanted = json.loads(json.dumps(prescription(sensitive=False)))
+    never = masking.get("/fhir/MedicationRequest/mask-y", token(masking))
+    wanted = {name: value for name, value in shelf.stored().items() if name in prescription(sensitive=False)}
+    wanted["meta"] = shelf.stored()["meta"]
     if notice == "explicit":
         wanted["meta"]["security"] = [REDACTED]
     assert cut.json() == wanted
-    assert never.json() == prescription("y", sensitive=False)
+    assert never.json() == shelf.stored("mask-y")
     if notice != "explicit":
-        assert cut.text == never.text.replace('"y"', '"x"'), "it looks like one that never had a reason"
+        assert cut.json().keys() == never.json().keys(), "it looks like one that never had a reason"
     told = [("consent-notice" in answer.headers) for answer in (cut, never)]
     assert told == {"silent": [False] * 2, "generic": [True] * 2, "explicit": [True, False]}[notice]
 
 
-def test_a_page(masking: Gateway, notice: Notice, record_server: Canned) -> None:
-    both = (prescription("x"), prescription("y", sensitive=False))
+def test_a_page(masking: Gateway, notice: Notice, shelf: Shelf) -> None:
+    both = (prescription(), prescription("mask-y", sensitive=False))
     for sent, cut in ((both, True), (both[1:], False), ((), False)):
-        record_server.answer(path="/MedicationRequest", body=page(*sent))
-        bundle = masking.get(SEARCH, masking.token()).json()
+        shelf.hold(*sent)
+        bundle = masking.get(SEARCH, token(masking)).json()
         entries = bundle.get("entry", [])
         matches = [entry["resource"]["id"] for entry in entries if entry["search"]["mode"] == "match"]
-        assert matches == [record["id"] for record in sent]
+        assert sorted(matches) == [record["id"] for record in sent]
         assert bundle["total"] == len(matches)
         assert not any(hidden in json.dumps(entries) for hidden in HIDDEN)
         outcomes = [entry["resource"] for entry in entries if entry["search"]["mode"] == "outcome"]
@@ -90,10 +125,10 @@ def test_a_page(masking: Gateway, notice: Notice, record_server: Canned) -> None
         assert outcomes == ([json.loads(NOTICE)] if told else [])
 
 
-def test_a_refusal_tells_no_more(masking: Gateway, notice: Notice, record_server: Canned) -> None:
-    hidden = {**prescription(), "medicationCodeableConcept": {"coding": [{"system": ICD, "code": "B20"}]}}
-    record_server.answer(path="/MedicationRequest/x", body=hidden)
-    withheld, missing = (masking.get(target, masking.token()) for target in (READ, f"{READ}y"))
+def test_a_refusal_tells_no_more(masking: Gateway, notice: Notice, shelf: Shelf) -> None:
+    drug = {"medicationCodeableConcept": {"coding": [{"system": ICD, "code": "B20"}]}}
+    shelf.hold({**prescription(), **drug})
+    withheld, missing = (masking.get(target, token(masking)) for target in (READ, f"{READ}y"))
     assert withheld.status_code == missing.status_code == 404
     assert withheld.content == missing.content
     assert ("consent-notice" in withheld.headers, "consent-notice" in missing.headers) == (
@@ -101,25 +136,39 @@ def test_a_refusal_tells_no_more(masking: Gateway, notice: Notice, record_server
     )
 
 
-def test_a_masked_record_has_a_tag_of_its_own(
-    masking: Gateway, notice: Notice, record_server: Canned
-) -> None:
+def test_a_masked_record_has_a_tag_of_its_own(masking: Gateway, notice: Notice, shelf: Shelf) -> None:
     """So that who writes back what they saw cannot mean the record as it is (RFC 9110 section 13.1.1)."""
-    record_server.answer(path="/MedicationRequest/x", body=prescription())
-    masked = masking.get(READ, masking.token())
-    plain = masking.get(READ, masking.token(fhirUser="Patient/pat-a"))
+    shelf.hold(prescription())
+    masked = masking.get(READ, token(masking))
+    own = token(masking, fhirUser="Patient/pat-mask")
+    plain = masking.get(READ, own)
     assert "SECRET" in plain.text, "what a patient denies others, they see themselves"
     tag = masked.headers["etag"]
     assert tag != plain.headers["etag"]
-    assert masking.get(READ, masking.token(), if_none_match=tag).status_code == 304
-    assert masking.get(READ, masking.token(fhirUser="Patient/pat-a"), if_none_match=tag).status_code == 200
+    assert masking.get(READ, token(masking), if_none_match=tag).status_code == 304
+    assert masking.get(READ, own, if_none_match=tag).status_code == 200
 
 
-def test_the_places_are_in_the_record(masking: Gateway, notice: Notice, record_server: Canned) -> None:
-    record_server.answer(path="/MedicationRequest/x", body=prescription())
-    masking.get(READ, masking.token())
+def test_a_masked_record_is_not_written_back(masking: Gateway, notice: Notice, shelf: Shelf) -> None:
+    """Not through the gateway; nor past it, where the record server looks at the tag."""
+    shelf.hold(prescription())
+    masked = masking.get(READ, token(masking))
+    asked, tag = len(masking.upstream.asks), masked.headers["etag"]
+    headers = {"Content-Type": "application/fhir+json", "If-Match": tag}
+    writer = token(masking, scope="patient/*.cruds")
+    refused = masking.send("PUT", READ, writer, headers=headers, content=masked.content)
+    assert (refused.status_code, len(masking.upstream.asks)) == (403, asked)
+    assert (masking.entries()[-1].kind, masking.entries()[-1].facts["rsn"]) == ("read.deny", "write")
+    if shelf.upstream.name.startswith("hapi"):
+        assert shelf.write_back(masked.json(), tag).status_code >= 400
+    assert shelf.stored()["reasonCode"] == prescription()["reasonCode"]
+
+
+def test_the_places_are_in_the_record(masking: Gateway, notice: Notice, shelf: Shelf) -> None:
+    shelf.hold(prescription())
+    masking.get(READ, token(masking))
     [line] = masking.entries()[-1].attachments["rids"].splitlines()
-    version, _, tag, *places = line.split()
-    assert (version, tag) == ("MedicationRequest/x/3", "REDACTED")
-    assert {place.split("/")[1] for place in places} >= {"reasonCode", "note"}
+    version, said = line.split()[0], words_of(line)
+    assert version == f"MedicationRequest/mask-x/{shelf.stored()['meta']['versionId']}"
+    assert {place.split("/")[1] for place in said["REDACTED"]} >= {"reasonCode", "note"}
     assert "SECRET" not in line

@@ -153,6 +153,13 @@ def simulated(running: Gateway, request: str, token: str, record: object = None)
 def test_a_permitted_search(ward: Gateway) -> None:
     answer = simulated(ward, "Observation?code=1", ward.token("patient/Observation.rs"))
     assert (answer["permitted"], answer["patients"]) == (True, ["pat-a"])
+    assert {name: answer["token"][name] for name in ("role", "organization", "case")} == {
+        "role": None,
+        "organization": None,
+        "case": None,
+    }
+    assert answer["consents"]
+    assert all(consent.keys() == {"consent", "entry"} for consent in answer["consents"])
     [ask] = answer["asks"]
     assert ask["path"] == "/Observation"
     assert ["patient", "Patient/pat-a"] in ask["query"] or ["subject", "Patient/pat-a"] in ask["query"]
@@ -199,4 +206,5 @@ def test_a_record_that_might_be_answered(ward: Gateway) -> None:
         told = simulated(ward, "Observation/o-1", token, record)["record"]
         assert (told["record"], told["shown"], told["reason"]) == ("Observation/o-1", shown, reason)
         assert len(told["nodes"]) == 1
+        assert (told["withheld"], told["beyond_role"], told["overridden"]) == ([], [], [])
     assert json.dumps(told).count("http") == 0  # references and reasons, no content

@@ -14,7 +14,8 @@ from tests.walk.canned import Canned
 from tests.walk.faults import page
 
 READ = "/fhir/Observation/x"
-DOCTOR: dict[str, Any] = {"fhirUser": "Practitioner/prac-gp", "role": "clinician"}
+VISIT = "Encounter/e"
+DOCTOR: dict[str, Any] = {"fhirUser": "Practitioner/prac-gp", "role": "clinician", "case": VISIT}
 
 
 @contextmanager
@@ -33,12 +34,21 @@ def observation(patient: str = "pat-a", *labels: tuple[str, str]) -> dict[str, A
         "status": "final",
         "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
         "subject": {"reference": f"Patient/{patient}"},
+        "encounter": {"reference": VISIT},
     }
+
+
+def encounter() -> dict[str, Any]:
+    kind, _, ident = VISIT.partition("/")
+    made = {"resourceType": kind, "id": ident, "meta": {"versionId": "1"}, "status": "finished"}
+    return {**made, "class": {"code": "AMB"}, "subject": {"reference": "Patient/pat-a"}}
 
 
 def test_what_is_implied_is_normal_and_of_the_one_in_context(tmp_path: Path, record_server: Canned) -> None:
     with reading(tmp_path, record_server, 'implicit = "basic-normal"') as running:
         doctor = running.token(**DOCTOR)
+        # What is around a record counts for how normal it is.
+        record_server.answer(path="/Encounter", body=page(encounter()))
         for record, status in [
             (observation(), 200),
             (observation("pat-a", (CONFIDENTIALITY, "R")), 404),

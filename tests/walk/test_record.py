@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway import mapping
 from gateway.core.canon import sha256_text
 from gateway.ledger.recorder import OpenedEntry
+from gateway.policy import digest_of
 from tests.support.answers import receipts_of
 from tests.support.gateway import Gateway
 from tests.support.house import ISSUER
@@ -51,7 +51,7 @@ def test_a_read_is_recorded_whole(house: Gateway, record_server: Canned) -> None
         "pou": ["TREAT"],
         "con": [consent["entry"], consent["hash"]],
         "tok": sha256_text(token.encode()),
-        "pol": mapping.digest(),
+        "pol": digest_of(house.house.settings),
         "int": "read",
         "q": sha256_text(b"Observation/x?"),
         "st": 200,
@@ -192,4 +192,22 @@ def test_why_an_instance_was_not_found_is_recorded(house: Gateway, record_server
     first, second = house.entries()[-2:]
     assert (first.facts["rsn"], first.facts["con"]) == ("denied", [denied["entry"], denied["hash"]])
     assert (second.facts["rsn"], second.facts["con"]) == ("not_found", None)
-    assert set(first.facts) == set(second.facts) == DENY | {"pat"}
+    assert first.facts["by"] == [f"{denied['entry']}/root"]
+    assert set(first.facts) == DENY | {"pat", "by"}
+    assert set(second.facts) == DENY | {"pat"}
+
+
+def test_what_is_not_plain_is_recorded_with_each_version(house: Gateway, record_server: Canned) -> None:
+    """As whom it was shown, by which consents, with which labels."""
+    security = [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}]
+    meta = {"versionId": "1", "security": security}
+    record_server.answer(path="/Observation", body=page(observation("x"), observation("y", meta=meta)))
+    one, other = house.permit(), house.permit(labels=["HIV"])
+    [entry] = left(house, house.get(SEARCH, house.token(organization="Organization/o1")))
+    assert entry.facts["con"] == [one["entry"], one["hash"]]
+    lines = [line.split()[2:] for line in entry.attachments["rids"].splitlines()]
+    by = ["OF", "Organization/o1", "BY"]
+    assert lines == [
+        ["OF", "Organization/o1"],
+        [*by, f"{one['entry']}/root", f"{other['entry']}/root", "LABELLED", "HIV"],
+    ]

@@ -26,6 +26,7 @@ EXTRA = """
 roles = ["clinician"]
 review_within_days = 7
 notify = "{url}"
+{more}
 """
 
 
@@ -86,11 +87,11 @@ class Ward:
 
 
 @contextmanager
-def ward(folder: Path, upstream_url: str, **options: Any) -> Iterator[Ward]:
+def ward(folder: Path, upstream_url: str, more: str = "", **options: Any) -> Iterator[Ward]:
     """Dr Er and Dr Ro are clinicians with second factors; Nurse No has another role, Dr Pw one factor."""
     clock = Clock()
     with mailroom() as taking:
-        extra = EXTRA.format(url=taking.url)
+        extra = EXTRA.format(url=taking.url, more=more)
         with gateway(folder, upstream_url, clock=clock, extra=extra, **options) as running:
             place = Place(folder, running.port)
             secrets = in_office(running.house.settings, _hire)
@@ -112,7 +113,8 @@ async def _hire(office: Office) -> dict[str, str]:
     """The secrets of their second factors."""
     secrets = {}
     for login, (user, role) in PEOPLE.items():
-        await office.people.add(Profile(login, login, Ref(*user.split("/")), role), None, office.now_s)
+        profile = Profile(login, login, Ref(*user.split("/")), role, Ref("Organization", "org-1"))
+        await office.people.add(profile, None, office.now_s)
         if login != "dr-pw":
             secrets[login] = await office.people.new_second_factor(login, office.now_s)
     return secrets

@@ -7,6 +7,7 @@ goes to the app.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 
 from sqlmodel import Session
@@ -22,6 +23,8 @@ from gateway.auth.store.launches import Launch
 from gateway.auth.store.requests import PendingRequest
 from gateway.core.smart.client import Client
 from gateway.core.smart.grant import Granted, narrow_request
+from gateway.core.smart.kinds import case_root
+from gateway.core.values import Ref
 from gateway.errors import BadRequest, OAuthError
 
 
@@ -65,6 +68,11 @@ class Case:
     def encounter(self) -> str | None:
         """The id of the encounter that the app is told of."""
         return self.request.encounter or None if self.launch is None else self.launch.encounter
+
+    @property
+    def root(self) -> Ref | None:
+        """What the case begins with that the tokens are limited to."""
+        return None if self.launch is None else _root_of(self.launch)
 
     @property
     def untold(self) -> tuple[str, ...]:
@@ -113,6 +121,7 @@ async def open_case(
     base = ports.bases[request.base]
     try:
         _check_user(request, launch, who)
+        _check_role(ports, launch, who)
         granted = narrow_request(request.scope, client, base.served)
         case = Case(request_id, request, client, base, who, launch, granted, choices)
         return replace(case, patient=_patient(case))
@@ -124,6 +133,18 @@ def _check_user(request: PendingRequest, launch: Launch | None, who: SignedIn) -
     """An EHR opens an app for its own user, and for nobody else who happens to be logged in here."""
     if request.launch is not None and (launch is None or launch.user != str(who.person.user)):
         raise OAuthError("access_denied", "Somebody else is logged in than the app was launched for.")
+
+
+def _check_role(ports: Ports, launch: Launch | None, who: SignedIn) -> None:
+    """A case limits who has a role with such cases, and nobody else: for them it would be no limit."""
+    root = None if launch is None else _root_of(launch)
+    if root is not None and root.type not in ports.case_roots.get(who.person.role or "", ()):
+        raise OAuthError("access_denied", "The role of this person has no cases of this kind.")
+
+
+def _root_of(launch: Launch) -> Ref | None:
+    named = json.loads(launch.context).get("case")
+    return None if named is None else case_root(named)
 
 
 def _patient(case: Case) -> Subject | None:

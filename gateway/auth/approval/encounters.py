@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from gateway.auth.approval.patients import Subject, is_professional
 from gateway.auth.people.registry import Person
 from gateway.auth.ports import Base, Ports
-from gateway.auth.tokens.issuing import Terms, issue
+from gateway.auth.tokens.issuing import Terms, issue, role_of
 from gateway.core.fhir import codec
 from gateway.core.values import is_id
 
@@ -68,7 +68,7 @@ def _terms(base: Base, person: Person, patient: Subject) -> Terms:
         lifetime_s=LOOK_S,
         patient=patient.id,
         user=person.user,
-        role=person.role,
+        role=role_of(person.role, str(person.user), patient.id),
         organization=None if person.organization is None else person.organization.id,
         consents=() if own else None,
     )

@@ -1,12 +1,13 @@
 """Where an EHR says that it is about to open an app: `POST /auth/launch`, JSON, as the operator.
 
-    {"client", "user", "patient", "encounter", "fhirContext", "intent", "need_patient_banner", "base",
+    {"client", "user", "patient", "encounter", "case", "fhirContext", "intent", "need_patient_banner", "base",
      "launch_uri"}      201 {"launch", "expires_in", "launch_url"}
 
 `client` and `user` (`Practitioner/id`) are needed, `base` where the gateway serves several FHIR bases. The
 launch value is opaque, works once, for this client and this user alone, and soon ends. `launch_url` is what
 to open, if the client registered a launch address: the one named, or its only one. The EHR shows the
-operator's secret, so it is one that speaks for the hospital. Errors are `{"error": text}`.
+operator's secret, so it is one that speaks for the hospital. With a `case` (`Type/id` of what it begins with)
+the tokens are limited to it, and so the user's role has to have such cases. Errors are `{"error": text}`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from gateway.auth.store import launches
 from gateway.auth.store.database import digest_of
 from gateway.auth.store.launches import Launch
 from gateway.core.smart.client import Client
-from gateway.core.smart.kinds import USER_TYPES
+from gateway.core.smart.kinds import CASE_TYPES, USER_TYPES, Wrong, case_root
 from gateway.core.values import is_id
 from gateway.errors import BadRequest
 
@@ -62,6 +63,7 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     user: Text
     patient: Text | None = None
     encounter: Text | None = None
+    case: Text | None = None
     fhirContext: Annotated[list[_About], Meta(max_length=50)] = []
     intent: Text | None = None
     need_patient_banner: bool = True
@@ -125,8 +127,23 @@ def _check(body: _Body, base: Base) -> None:
             raise BadRequest(f"The {name} is a FHIR id: letters, digits, '-' and '.'.")
     if body.encounter is not None and body.patient is None:
         raise BadRequest("An encounter is a patient's, so the patient is needed with it.")
+    if body.case is not None:
+        _check_case(body.case, body, base)
     for about in body.fhirContext:
         _check_about(about, base)
+
+
+def _check_case(case: str, body: _Body, base: Base) -> None:
+    try:
+        root = case_root(case)
+    except Wrong as wrong:
+        raise BadRequest(f"The case is Type/id, of one of {', '.join(CASE_TYPES)}.") from wrong
+    if root.type not in base.types:
+        raise BadRequest("The case begins with a record of a type that the base does not have.")
+    if body.patient is None:
+        raise BadRequest("A case is a patient's, so the patient is needed with it.")
+    if root.type == "Encounter" and body.encounter not in (None, root.id):
+        raise BadRequest("The case begins with another encounter than the one that is named.")
 
 
 def _check_about(about: _About, base: Base) -> None:
@@ -153,6 +170,7 @@ def _check_about(about: _About, base: Base) -> None:
 def _context(body: _Body) -> dict[str, object]:
     """What the token response says of the launch, beside patient and encounter."""
     return {
+        **({"case": body.case} if body.case is not None else {}),
         "need_patient_banner": body.need_patient_banner,
         **({"fhirContext": msgspec.to_builtins(body.fhirContext)} if body.fhirContext else {}),
         **({"intent": body.intent} if body.intent is not None else {}),

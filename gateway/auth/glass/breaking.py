@@ -38,11 +38,12 @@ ONCE: Final = "A glass that was broken is renewed once."
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may break the glass, by the role of their account (nobody: nobody may), and how long after it a
-    review is due, in seconds."""
+    """Who may break the glass, by the role of their account (nobody: nobody may), how long after it a review
+    is due, in seconds, and whether the token has to be bound to a key."""
 
     roles: frozenset[str]
     review_within_s: int
+    key_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +100,15 @@ class Breaking:
         base = _base(self.ports, wish.base)
         if await self.clients.get(wish.client) is None:
             raise BadRequest("There is no such client.")
+        if self.policy.key_required and wish.key is None:
+            raise BadRequest("The token is bound to a key: give the thumbprint of the device's, as jkt.")
         account = await self._confirmed(wish, now_s)
         person = person_of(account)
         renewed = self._allowed(wish, person, now_s)
         if renewed is None:
-            opened = await self._recorded(wish, person, now_s, None)
+            opened = await self._recorded(wish, base, person, now_s, None)
         else:
-            opened = await self._renewed(wish, person, now_s, renewed)
+            opened = await self._renewed(wish, base, person, now_s, renewed)
         return await self._issued(wish, base, account, opened, renewed is None)
 
     # --- Whether -----------------------------------------------------------------------------------
@@ -138,19 +141,21 @@ class Breaking:
 
     # --- And how -----------------------------------------------------------------------------------
 
-    async def _renewed(self, wish: Wish, person: Person, now_s: int, before: Case) -> Glass:
+    async def _renewed(self, wish: Wish, base: Base, person: Person, now_s: int, before: Case) -> Glass:
         """As `_recorded`, for the one of all who ask at the same time that gets it."""
         entry, run = before.broken.index, self.ports.database.run
         if not await run(lambda session: renewals.claim(session, entry)):
             raise BadRequest(ONCE)
         try:
-            return await self._recorded(wish, person, now_s, before)
+            return await self._recorded(wish, base, person, now_s, before)
         except ConsentryError:
             # Whether it is in the ledger may not be known; if it is, that says that it was renewed.
             await run(lambda session: renewals.give_back(session, entry))
             raise
 
-    async def _recorded(self, wish: Wish, person: Person, now_s: int, renewed: Case | None) -> Glass:
+    async def _recorded(
+        self, wish: Wish, base: Base, person: Person, now_s: int, renewed: Case | None
+    ) -> Glass:
         until_s = now_s + LASTS_S
         facts, attachments = open_facts(wish.statement, until_s, None if renewed is None else renewed.place)
         common: dict[str, Json] = {
@@ -159,7 +164,11 @@ class Breaking:
             "pat": f"Patient/{wish.patient}",
             "pol": self.ports.policy,
             "rid": self.ports.new_id(),
+            "rol": person.role,
+            "src": base.url,
         }
+        if person.organization is not None:
+            common["org"] = str(person.organization)
         receipts = await self.ports.record([Draft(OPEN, wish.patient, {**common, **facts}, attachments)])
         if len(receipts) != 1:
             raise LedgerUnavailable

@@ -8,8 +8,11 @@ the ledger; whoever ends it again records what is missing.
 
 from __future__ import annotations
 
+import re
+from calendar import isleap
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Final
 
 from sqlmodel import Session, and_, col, select
@@ -50,6 +53,11 @@ RELATIONSHIPS: Final = {
     "CAREGIVER": "caregiver",
 }
 
+BRINGING_UP: Final = frozenset({"PRN", "MTH", "FTH", "GUARD"})
+"""Those who act for a child because it is one."""
+_EASTMOST_S: Final = 14 * 3600
+_BIRTH: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
+
 Record = Callable[[Sequence[Draft]], Awaitable[Sequence[Receipt]]]
 
 
@@ -72,14 +80,25 @@ class Authorities:
         self._policy = policy
 
     async def allow(
-        self, login: str, patient: str, relationship: str, until_s: int, recorded_by: str, now_s: int
+        self,
+        login: str,
+        patient: str,
+        relationship: str,
+        until_s: int,
+        recorded_by: str,
+        now_s: int,
+        of_age_s: int | None = None,
     ) -> Authority:
-        """Records that the person may act for a patient until then. Raises BadRequest, NotFound,
-        LedgerUnavailable."""
+        """Records that the person may act for a patient until then; who brings up a child, until the second
+        before `of_age_s` at most. Raises BadRequest, NotFound, LedgerUnavailable."""
         if not is_id(patient):
             raise BadRequest("The patient is named by a FHIR id: letters, digits, '-' and '.'.")
         if relationship not in RELATIONSHIPS:
             raise BadRequest(f"The relationship is one of {', '.join(RELATIONSHIPS)}.")
+        if relationship in BRINGING_UP and of_age_s is not None:
+            if of_age_s <= now_s:
+                raise BadRequest("The patient is of age, and gives whoever acts for them another authority.")
+            until_s = min(until_s, of_age_s - 1)
         if not now_s < until_s <= now_s + LONGEST_AUTHORITY_S:
             raise BadRequest("An authority ends in the future, within 20 years; record it anew after that.")
         person = await self._database.run(lambda session: person_of(known(session, login)))
@@ -122,6 +141,22 @@ class Authorities:
         whole = {**common, "pol": self._policy, "rid": self._new_id(), **facts}
         [receipt] = await self._record([Draft(kind, patient, whole)])
         return receipt
+
+
+def comes_of_age_s(born: str, age: int) -> int:
+    """The first second at which somebody born then may be of that age: where the day begins first, and on the
+    first day of a month or year that is all that is known. Raises BadRequest for what is no date."""
+    found = _BIRTH.fullmatch(born)
+    try:
+        if found is None:
+            raise ValueError("not a date")
+        year, month, day = (int(part or 1) for part in found.groups())
+        date(year, month, day)
+        leapless = (month, day) == (2, 29) and not isleap(year + age)
+        birthday = datetime(year + age, month, 28 if leapless else day, tzinfo=UTC)
+    except ValueError as error:
+        raise BadRequest("A birth date is one such as 2015-05-17, or its year and month.") from error
+    return int(birthday.timestamp()) - _EASTMOST_S
 
 
 def basis(session: Session, grant: Grant, now_s: int) -> Basis | None:

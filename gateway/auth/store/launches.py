@@ -1,4 +1,4 @@
-"""What an EHR tells of the app it is about to open: who it is for, and which patient and encounter.
+"""What an EHR tells of the app it is about to open: who it is for, and which patient, encounter and case.
 
 The app carries an opaque value between the two, here is its SHA-256. It is for one client, one user and one
 authorization request, within LASTS_S of its making. Times are seconds since the epoch.
@@ -20,7 +20,7 @@ KEPT_S: Final = 2 * 60 * 60
 
 class Launch(SQLModel, table=True):
     """`user` is `Type/id`; `base` is the FHIR base; `context` is JSON, what the app is told beside patient
-    and encounter: fhirContext, intent, need_patient_banner."""
+    and encounter: case (`Type/id`), fhirContext, intent, need_patient_banner."""
 
     __tablename__ = "auth_launch"
 

@@ -22,11 +22,12 @@ from gateway.auth.store.database import digest_of
 from gateway.auth.store.grants import Access, Code, Grant, Refresh, Replayed
 from gateway.auth.store.people import Account
 from gateway.auth.tokens.ending import Why, end_grant
-from gateway.auth.tokens.issuing import Issued, Terms, issue
+from gateway.auth.tokens.issuing import Issued, Terms, issue, read_back, role_of
 from gateway.auth.tokens.openid import Login
 from gateway.core.consent.rule import Consent, State
 from gateway.core.smart.client import Client
 from gateway.core.smart.grant import Granted, narrow_refresh
+from gateway.core.smart.kinds import case_root
 from gateway.core.smart.parameters import need
 from gateway.core.smart.pkce import check_verifier
 from gateway.core.values import Confirmation, ConsentRef, Ref
@@ -35,6 +36,7 @@ from gateway.errors import ConsentryError, OAuthError
 ACCESS_S: Final = 3600  # SMART App Launch 2.2: no longer than an hour
 REFRESH_S: Final = 100 * 86_400  # more than three months after each use (ONC, section 170.315(g)(10))
 OVER: Final = "The grant is over: it was used up, ended or withdrawn, or was never this client's."
+NOT_NOW: Final = "It is not the time of the consultation that the grant is for."
 
 Answer = dict[str, object]
 
@@ -201,7 +203,9 @@ async def _exchange(
         consents = _consents(ports, held.grant, now_s)
         if isinstance(consents, Fallen):
             raise await _ended(ports, consents, client)
-        issued = await issue(ports, _terms(held, consents, now_s))
+        terms = _terms(held, consents, now_s)
+        await _check_time(ports, held, terms, now_s)
+        issued = await issue(ports, terms)
         # From here on the entry is there; without the note below it is of a token that nobody gets.
         refresh_token = await _note(ports, held, issued, now_s)
     except ConsentryError:
@@ -222,10 +226,19 @@ def _check_base(form: Mapping[str, str], grant: Grant) -> None:
         raise OAuthError("invalid_grant", "The grant is for another FHIR base.")
 
 
+async def _check_time(ports: Ports, held: Held, terms: Terms, now_s: int) -> None:
+    """A consultation's tokens follow each other in its time alone. The grant stays: it may be prolonged."""
+    if ports.may_renew is None or not isinstance(held.presented, Refresh):
+        return
+    token = read_back(ports, terms, now_s, ports.new_id())
+    if not await ports.may_renew(terms.audience, token, now_s):
+        raise OAuthError("invalid_grant", NOT_NOW)
+
+
 def _terms(held: Held, consents: tuple[ConsentRef, ...] | None, now_s: int) -> Terms:
     grant, context = held.grant, _context(held.grant)
     kind, _, ident = (grant.user or "").partition("/")
-    encounter = context.pop("encounter", None)
+    encounter, case = context.pop("encounter", None), context.pop("case", None)
     return Terms(
         audience=grant.audience,
         client=grant.client,
@@ -235,8 +248,9 @@ def _terms(held: Held, consents: tuple[ConsentRef, ...] | None, now_s: int) -> T
         lifetime_s=min(ACCESS_S, held.basis.until_s - now_s),
         patient=grant.patient,
         encounter=None if encounter is None else str(encounter),
+        case=None if case is None else case_root(case),
         user=Ref(kind, ident) if grant.user else None,
-        role=grant.role,
+        role=role_of(grant.role, grant.user, grant.patient),
         organization=grant.organization,
         consents=consents,
         authority=held.basis.authority,

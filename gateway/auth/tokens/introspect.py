@@ -36,6 +36,7 @@ INACTIVE: Final[Mapping[str, object]] = {"active": False}
 LAUNCH: Final = (
     "patient",
     "encounter",
+    "case",
     "fhirContext",
     "intent",
     "need_patient_banner",

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from gateway.auth.ports import Base
 from gateway.consents.view import ref_json
 from gateway.core.canon import Json, b64url, sha256
+from gateway.core.consent.rules import ACTING
 from gateway.core.record import Draft
 from gateway.core.smart.claims import WITHOUT_EFFECT, read_claims
 from gateway.core.smart.dpop import SCHEME
@@ -31,6 +32,8 @@ FURTHER: Final = frozenset(row.name for row in WITHOUT_EFFECT)
 
 FACTS: Final = {"jkt": "jkt", "x5t#S256": "x5t"}
 """What entries call the ways in which a token is bound."""
+
+PATIENT_ROLE: Final = "patient"
 
 # The header, `iss`, `iat`, `exp`, `jti`, `token_entry` and the signature, in base64url and rounded up.
 _REST_BYTES: Final = 1024
@@ -130,6 +133,11 @@ class Issued:
         return token_type(self.token)
 
 
+def role_of(role: str | None, user: str | None, patient: str | None) -> str | None:
+    """The role of somebody known by `role`: who acts for others is the patient of their own records."""
+    return PATIENT_ROLE if role in ACTING and patient and user == f"Patient/{patient}" else role
+
+
 def token_type(token: Token) -> str:
     """A token that is bound to a certificate is a bearer token on its connections (RFC 8705 section 3)."""
     return SCHEME if token.confirmation is not None and token.confirmation.method == "jkt" else "Bearer"
@@ -141,7 +149,7 @@ async def issue(ports: Issuing, terms: Terms) -> Issued:
     Raises BadRequest for one that the gateway would refuse or read less into, LedgerUnavailable.
     """
     now_s, jti, claims = ports.now_ms() // 1000, ports.new_id(), terms.claims
-    token = _read_back(ports, terms, claims, now_s, jti)
+    token = read_back(ports, terms, now_s, jti)
     # Commit point: there is no token yet; a crash from here on leaves an entry for one that never was.
     [receipt] = await ports.record([_entry(ports, terms, token)])
     entry, digest = receipt.index, b64url(receipt.leaf_hash)
@@ -150,9 +158,9 @@ async def issue(ports: Issuing, terms: Terms) -> Issued:
     return Issued(text, token, entry, digest)
 
 
-def _read_back(ports: Issuing, terms: Terms, claims: dict[str, object], now_s: int, jti: str) -> Token:
-    """The token as the gateway will read it."""
-    minter, base = ports.minter, ports.bases[terms.audience]
+def read_back(ports: Issuing, terms: Terms, now_s: int, jti: str) -> Token:
+    """The token as the gateway will read it; it is not issued. Raises BadRequest as `issue` does."""
+    minter, base, claims = ports.minter, ports.bases[terms.audience], terms.claims
     rule = IssuerRule(minter.issuer, base.url, (minter.algorithm,), "lookup")
     for dropped in parse_scopes(" ".join(terms.scopes), types=base.types, evaluable=base.evaluable).dropped:
         raise BadRequest(f"The scope {dropped.text!r} cannot be used: {dropped.reason}.")
@@ -161,6 +169,8 @@ def _read_back(ports: Issuing, terms: Terms, claims: dict[str, object], now_s: i
         token = read_claims(whole, rule, now_s, types=base.types, evaluable=base.evaluable)
     except Unauthenticated as error:
         raise BadRequest(error.text) from error
+    if token.role in ACTING and terms.authority is None:
+        raise BadRequest(f"The role {token.role} takes an authority to act for the patient.")
     if token.patient is None and any(scope.level == "patient" for scope in token.scopes):
         raise BadRequest("A patient/ scope needs a patient.")
     if len(json.dumps(claims)) * 4 // 3 + _REST_BYTES > MAX_BYTES:
@@ -187,6 +197,10 @@ def _entry(ports: Issuing, terms: Terms, token: Token) -> Draft:
         facts["bg"] = [terms.glass.entry, terms.glass.hash]
     if token.case is not None:
         facts["cas"] = str(token.case)
+    if token.role is not None:
+        facts["rol"] = token.role
+    if token.organization is not None:
+        facts["org"] = str(token.organization)
     if terms.authority is not None:
         facts["aut"] = [*terms.authority]
     if token.confirmation is not None:

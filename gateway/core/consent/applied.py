@@ -6,7 +6,7 @@ for a permit. What holds for every record of a type is said at the end, without 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 from gateway.core.consent.bound import BoundNode
@@ -138,26 +138,41 @@ def _about(scope: Scope, kind: str, operation: str, denies: bool) -> bool:
 # --- What can be said without a record -------------------------------------------------------------
 
 
-def descend(node: BoundNode) -> Iterator[BoundNode]:
-    yield node
-    for exception in node.exceptions:
-        yield from descend(exception)
+def descend(node: BoundNode) -> Sequence[BoundNode]:
+    """The node and all below it."""
+    if not node.exceptions:
+        return (node,)
+    return [node, *(lower for exception in node.exceptions for lower in descend(exception))]
+
+
+def reach(node: BoundNode, kind: str, operation: str, within: LabelRule | None = None) -> bool | None:
+    """Whether the node applies to every record of the type (that `within` permits), None if to some of them.
+    Its exceptions are left out."""
+    if node.missed is not None or operation not in node.operations:
+        return False
+    about = whole = not node.scopes
+    for scope in node.scopes:
+        if _about(scope, kind, operation, node.denies):
+            about, whole = True, whole or not scope.constraints
+    if not about or (node.inside is not None and not node.inside.may_tell(kind)):
+        return False
+    if node.inside is not None:
+        whole = whole and node.inside.by_type_alone
+    if node.labels is not None:
+        whole = whole and within is not None and node.labels.covers(within)
+    return whole or None
 
 
 def may_apply(node: BoundNode, kind: str, operation: str) -> bool:
     """Whether the node applies to some record of the type."""
-    if node.missed is not None or operation not in node.operations:
-        return False
-    if node.inside is not None and not node.inside.may_tell(kind):
-        return False
-    return not node.scopes or any(_about(scope, kind, operation, node.denies) for scope in node.scopes)
+    return reach(node, kind, operation) is not False
 
 
 def always_denies(
     node: BoundNode, kind: str, operation: str, contained: bool, within: LabelRule | None = None
 ) -> Sequence[BoundNode]:
     """The nodes that deny every record of the type (that `within` permits), whatever it holds."""
-    certain = _applies_always(node, kind, operation, within)
+    certain = reach(node, kind, operation, within) is True
     if contained and not certain:
         return ()
     inner = [
@@ -169,15 +184,3 @@ def always_denies(
         return inner
     below = (lower for exception in node.exceptions for lower in descend(exception) if not lower.denies)
     return () if any(may_apply(lower, kind, operation) for lower in below) else (node,)
-
-
-def _applies_always(node: BoundNode, kind: str, operation: str, within: LabelRule | None) -> bool:
-    if node.missed is not None or operation not in node.operations:
-        return False
-    if node.inside is not None and not (node.inside.by_type_alone and node.inside.may_tell(kind)):
-        return False
-    if node.scopes and not any(
-        _about(scope, kind, operation, node.denies) and not scope.constraints for scope in node.scopes
-    ):
-        return False
-    return node.labels is None or (within is not None and node.labels.covers(within))

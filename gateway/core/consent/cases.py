@@ -75,7 +75,7 @@ def is_member(case: Case, record: Ref, tree: Tree, catalogue: Catalogue, bases: 
     """Whether the record, whose JSON is `tree`, belongs to the case: by name or by its own references. None
     if one of these may mean a member and does not say so."""
     rule = catalogue.case(case.root.type)
-    if rule is None or record in case.members:
+    if rule is None or any(record in reached for reached in case.reached.values()):
         return rule is not None
     return any_of(
         means(value, bases, member)
@@ -84,6 +84,13 @@ def is_member(case: Case, record: Ref, tree: Tree, catalogue: Catalogue, bases: 
         for value in _values(tree, link, catalogue)
         for member in case.reached.get(place, ())
     )
+
+
+def may_hold(root: str, kind: str, catalogue: Catalogue) -> bool:
+    """Whether a record of type `kind` can belong to a case that begins with one of type `root`, whatever the
+    records say."""
+    rule = catalogue.case(root)
+    return rule is not None and (kind == root or _may_reach(rule, kind, catalogue))
 
 
 def window(tree: Tree, catalogue: Catalogue, grace_s: int = GRACE_S) -> Period | None:
@@ -148,6 +155,16 @@ def _keys(refs: frozenset[Ref]) -> frozenset[tuple[str, str]]:
 
 def _join(place: str, name: str) -> str:
     return f"{place}/{name}" if place else name
+
+
+def _may_reach(rule: CaseRule, kind: str, catalogue: Catalogue) -> bool:
+    if rule.outward:
+        return True  # what an element names may be of any type
+    made_in = bool(catalogue.content(kind).encounter)
+    return any(
+        (made_in if link.type is None else link.type == kind) or _may_reach(link.rule, kind, catalogue)
+        for link in rule.inward
+    )
 
 
 # --- One record ------------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from gateway.core.consent.authors import AgentsFor, not_told
 from gateway.core.consent.membership import NOBODY, Membership
 from gateway.core.consent.rule import (
+    AUTHORED,
     CARE_TEAM,
     DEVICE,
     GROUP,
@@ -31,6 +33,7 @@ from gateway.core.fhir.elements import values_at
 from gateway.core.fhir.literals import END, START, Interval
 from gateway.core.fhir.matchers import any_of, same_canonical
 from gateway.core.fhir.paths import Path
+from gateway.core.fhir.provenance import PROVENANCE, agents_of
 from gateway.core.values import Label, Ref, Term
 
 Named = Callable[[Ref], Tree | None]
@@ -57,7 +60,8 @@ def not_read(_ref: Ref) -> None:
 
 class RecordContent:
     """The content of the record `kind`/`ident`, whose tree `content` gives. `named` finds other records that
-    rules name, so that what those refer to can be told; `membership` says who writes for whom."""
+    rules name, so that what those refer to can be told; `membership` says who writes for whom; `agents` who
+    made the record by what Provenance says."""
 
     def __init__(
         self,
@@ -68,11 +72,12 @@ class RecordContent:
         bases: Bases,
         named: Named = not_read,
         membership: Membership = NOBODY,
+        agents: AgentsFor = not_told,
     ) -> None:
         self._ref = Ref(kind, ident)
         self._parse, self._parsed = content, False
         self._catalogue, self._bases, self._named = catalogue, bases.both, named
-        self._membership = membership
+        self._membership, self._agents = membership, agents
         self._row = catalogue.content(kind)
 
     @property
@@ -101,8 +106,11 @@ class RecordContent:
 
     def relates(self, data: DataRef) -> bool | None:
         tree = self._tree
-        if data.meaning == "authoredby":
-            return refers.authored(tree, self._catalogue, self._bases, data.ref, self._belongs)
+        if data.meaning == AUTHORED:
+            # Who made a Provenance stands in it, and nothing is asked about it.
+            own = self._ref.type == PROVENANCE
+            agents = agents_of(tree) if own else self._agents(data.ref)
+            return refers.authored(tree, self._catalogue, self._bases, data.ref, self._belongs, agents)
         if data.ref == self._ref:
             return True
         # An instance is itself alone; the others are it and what is beside it.

@@ -10,8 +10,8 @@ from itertools import product
 from typing import Final
 
 from gateway.core.canon import MAX_SAFE_INT
-from gateway.core.consent.bound import overlay
 from gateway.core.consent.evaluate import Asker, Rules, bind
+from gateway.core.consent.laid import overlay
 from gateway.core.consent.purposes import BREAK_GLASS
 from gateway.core.consent.rule import (
     KINDS,

@@ -15,16 +15,19 @@ denies do not bind themselves. Where the glass was broken, only denies that name
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from gateway.core.consent.applied import Case, always_denies, descend, frontier, may_apply
-from gateway.core.consent.bound import BoundNode, BoundTree, Frame, Part, bind_consents
+from gateway.core.consent import statute
+from gateway.core.consent.applied import Case, descend, frontier, may_apply
+from gateway.core.consent.authors import Author
+from gateway.core.consent.binding import Frame
+from gateway.core.consent.bound import BoundNode, BoundTree
 from gateway.core.consent.labels import LabelRule
+from gateway.core.consent.parts import Covered, Part
 from gateway.core.consent.purposes import BREAK_GLASS
-from gateway.core.consent.rule import RELATED, Consent
+from gateway.core.consent.remembered import Bindings
+from gateway.core.consent.rule import Consent
 from gateway.core.consent.rules import NORMAL, OPT_IN, Implicit, Rules
-from gateway.core.consent.short import looks_inside, missed_by, nodes_of, short_of
-from gateway.core.consent.statute import forbids
+from gateway.core.consent.short import missed_by, short_of
 from gateway.core.consent.verdict import (
     Asker,
     Because,
@@ -61,27 +64,21 @@ _Key = tuple[frozenset[str], str, frozenset[Label], str]
 _Deciding = list[tuple[BoundNode, BoundTree]]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Covered:
-    """A consent that concerns the asker, and the ledger entry of what it says."""
-
-    id: str
-    entry: int
-
-
 def bind(
     consents_of: Callable[[str], Sequence[Consent]],
     asker: Asker,
     now_s: int,
     bound: frozenset[str] | None,
     rules: Rules = OPT_IN,
+    bindings: Bindings | None = None,
 ) -> Bound:
     """The consents as they stand for one request, each patient's read when first needed.
 
     `consents_of(patient)` gives them in any order. `bound` are the ids that the token rests on: only
-    those permit, all deny; None means any, and that the implicit policy counts.
+    those permit, all deny; None means any, and that the implicit policy counts. `bindings` remembers what was
+    found out for other requests.
     """
-    return Bound(consents_of, asker, now_s, bound, rules)
+    return Bound(consents_of, asker, now_s, bound, rules, bindings or Bindings())
 
 
 class Bound:
@@ -98,8 +95,10 @@ class Bound:
         now_s: int,
         bound: frozenset[str] | None,
         rules: Rules,
+        bindings: Bindings,
     ) -> None:
         self._consents_of = consents_of
+        self._bindings = bindings
         self._asker = asker
         self._now_s = now_s
         self._bound = bound
@@ -127,13 +126,7 @@ class Bound:
         if self.barred(patient, kind, operation):
             return False
         return all(
-            self._may_imply(part, operation)
-            or any(
-                not node.denies and may_apply(node, kind, operation)
-                for tree in part.trees
-                if tree.unusable is None
-                for node in descend(tree.root)
-            )
+            self._may_imply(part, operation) or self._may_rest(part, kind, operation)
             for part in self._of(patient)
         )
 
@@ -142,10 +135,7 @@ class Bound:
     ) -> tuple[Because, ...]:
         """The nodes that deny this asker every record of the type, or every one that `within` permits."""
         return tuple(
-            node.because
-            for part in self._of(patient)
-            for tree in part.trees
-            for node in always_denies(tree.root, kind, operation, self._rules.contained, within)
+            because for part in self._of(patient) for because in part.barring(kind, operation, within)
         )
 
     def why_not(self, patient: str, kind: str, operation: str) -> Refused:
@@ -155,42 +145,50 @@ class Bound:
         barring = self.barred(patient, kind, operation)
         if barring:
             return Refused(Reason.DENIED, _unique(barring))
-        return nearest([miss for part in self._of(patient) for miss in short_of(part, kind, operation)])
+        short = (short_of(part, kind, operation, self._bound) for part in self._of(patient))
+        return nearest([miss for misses in short for miss in misses])
 
     def label_sensitive(self, patient: str) -> bool:
-        """Whether labels or content of a record can make a difference, but for what law forbids."""
+        """Whether labels or content of a record can make a difference: those that the house names as legal
+        holds do for everybody. Of what else law forbids nobody knows whether there is any."""
+        if self._rules.holds:
+            return True
         if patient == self._myself:
             return False
-        return any(
-            part.open or any(looks_inside(node) for node in nodes_of(part)) for part in self._of(patient)
-        )
+        if statute.weighs_labels(self._asker, self._rules.purposes):
+            return True
+        return any(part.looks_inside for part in self._of(patient))
 
     def weighs_labels(self, patient: str) -> bool:
         """Whether labels of a record can make a difference, but for what law forbids."""
         if patient == self._myself:
             return False
-        return any(
-            part.open or any(node.missed is None and node.labels is not None for node in nodes_of(part))
-            for part in self._of(patient)
-        )
+        if statute.weighs_labels(self._asker, self._rules.purposes):
+            return True
+        return any(part.weighs_labels for part in self._of(patient))
 
     def named(self, patient: str) -> frozenset[Ref]:
         """The records whose own references matter: those that rules for the patient name as related."""
-        return frozenset(
-            data.ref
-            for tree in self._trees(patient)
-            for node in descend(tree.root)
-            if node.inside is not None
-            for data in node.inside.data
-            if data.meaning == RELATED
-        )
+        return frozenset().union(*(part.named for part in self._of(patient)))
+
+    def authors(self, patient: str) -> frozenset[Author]:
+        """Those whom rules for the patient are about as authors of records."""
+        if patient == self._myself:
+            return frozenset()
+        return frozenset().union(*(part.authors for part in self._of(patient)))
 
     def coverage(self, patient: str) -> tuple[Covered, ...]:
         """The consents in force that concern the asker, by id: a change of it can change a verdict."""
-        found = {Covered(tree.id, tree.entry) for tree in self._trees(patient)}
-        for part in self._of(patient):
-            found |= {Covered(miss.because.consent_id, miss.because.entry) for miss in part.shut}
-        return tuple(sorted(found))
+        return tuple(sorted(frozenset().union(*(part.coverage for part in self._of(patient)))))
+
+    @property
+    def looked_at(self) -> frozenset[str]:
+        """The patients whose consents were read for some verdict."""
+        return frozenset(self._parts)
+
+    def forbids(self, labels: frozenset[Label]) -> bool:
+        """Whether law or a hold keeps records with these labels from the asker, whosever they are."""
+        return statute.forbids(labels, self._asker, self._rules.holds, self._rules.purposes)
 
     # --- One verdict -------------------------------------------------------------------------------
 
@@ -204,8 +202,8 @@ class Bound:
         return verdict
 
     def _decide(self, case: Case, patients: frozenset[str]) -> Verdict:
-        if forbids(case.labels, self._asker, self._rules.holds, self._rules.purposes):
-            return Refused(Reason.LAW)
+        if statute.forbids(case.labels, self._asker, self._rules.holds, self._rules.purposes):
+            return Refused(Reason.LAW, denied=True)
         if not patients:
             return Refused(Reason.BREAK_GLASS if self._glass else Reason.NO_PATIENT)
         decide_for = self._break_for if self._glass else self._decide_for
@@ -226,21 +224,37 @@ class Bound:
         if denies:
             stopped = all(node.stopped for node in denies)
             reason = Reason.REVOKED if stopped else Reason.DENIED
-            return Refused(reason, _unique([node.because for node in denies]))
+            return Refused(reason, _unique([node.because for node in denies]), denied=True)
+        by_name = statute.opens_by_name(case.labels, self._asker, self._rules.purposes)
         because: list[Because] = []
         ground = Ground.CONSENT
         for part, nodes in zip(parts, deciding, strict=True):
-            permits = [node.because for node, tree in nodes if tree.unusable is None]
+            usable = [node for node, tree in nodes if tree.unusable(self._bound) is None]
+            permits = [node.because for node in usable if not by_name or statute.names_programme(node.labels)]
             if not permits and not self._implies(part, case):
-                unusable = [Miss(tree.unusable, node.because) for node, tree in nodes if tree.unusable]
-                return nearest([*part.misses, *part.shut, *missed_by(part.trees, case), *unusable])
+                short = [
+                    Miss(tree.unusable(self._bound) or Reason.LABEL, node.because) for node, tree in nodes
+                ]
+                return nearest([*part.misses, *part.shut, *missed_by(part.trees, case), *short])
             because += permits
             ground = ground if permits else Ground.IMPLICIT
         return Permitted(_unique(because), ground)
 
     def _deciding(self, part: Part, case: Case) -> _Deciding:
-        contained = self._rules.contained
-        return [(node, tree) for tree in part.trees for node in frontier(tree.root, case, contained)]
+        return [
+            (node, tree)
+            for tree, always in part.candidates(case.type, case.operation)
+            for node in ((always,) if always is not None else frontier(tree.root, case, part.contained))
+        ]
+
+    def _may_rest(self, part: Part, kind: str, operation: str) -> bool:
+        """Whether a permit that the token may rest on applies to some record of the type."""
+        return any(
+            not node.denies and may_apply(node, kind, operation)
+            for tree, _ in part.candidates(kind, operation)
+            if tree.unusable(self._bound) is None
+            for node in descend(tree.root)
+        )
 
     # --- The implicit policy -----------------------------------------------------------------------
 
@@ -262,9 +276,11 @@ class Bound:
         nodes = [deciding for part in self._of(patient) for deciding in self._deciding(part, case)]
         denies = [node.because for node, _ in nodes if node.denies and node.glass]
         if denies:
-            return Refused(Reason.DENIED, _unique(denies))
+            return Refused(Reason.DENIED, _unique(denies), denied=True)
         permits = [
-            node.because for node, tree in nodes if not node.denies and node.glass and tree.unusable is None
+            node.because
+            for node, tree in nodes
+            if not node.denies and node.glass and tree.unusable(self._bound) is None
         ]
         if not permits and self._rules.implicit is Implicit.DENY:
             return Refused(Reason.BREAK_GLASS)
@@ -272,9 +288,6 @@ class Bound:
         return Permitted(_unique(permits), Ground.BREAK_GLASS, _unique(overridden))
 
     # --- One patient -------------------------------------------------------------------------------
-
-    def _trees(self, patient: str) -> list[BoundTree]:
-        return [tree for part in self._of(patient) for tree in part.trees]
 
     def _of(self, patient: str) -> tuple[Part, ...]:
         parts = self._parts.get(patient)
@@ -286,11 +299,10 @@ class Bound:
         return parts
 
     def _read(self, patient: str) -> tuple[Part, ...]:
-        consents = sorted(self._consents_of(patient), key=lambda consent: (consent.entry, consent.id))
-        superseded = frozenset().union(*(consent.supersedes for consent in consents))
-        standing = [consent for consent in consents if consent.id not in superseded]
+        consents = tuple(self._consents_of(patient))
         return tuple(
-            bind_consents(standing, self._frame(patient, purpose), self._bound) for purpose in self._purposes
+            self._bindings.part(patient, consents, self._frame(patient, purpose))
+            for purpose in self._purposes
         )
 
     def _frame(self, patient: str, purpose: str | None) -> Frame:

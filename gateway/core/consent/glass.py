@@ -4,7 +4,8 @@ Who breaks the glass gets at one patient's records although no consent says so, 
 ledger before the first byte, for four hours, once more if it must be, and has it reviewed. A legal hold it
 does not pass (`evaluate`).
 
-    bg.open     rsn digest of the statement, scp, exp, bg the entry that it renews
+    bg.open     rsn digest of the statement, scp, exp, bg the entry that it renews; rol, org of who broke it,
+                src whose records (the FHIR base)
     bg.review   bg the entry reviewed, rev who reviewed, out outcome, n_reads
 
 The statement is the attachment `rsn`: a reason's code, a line feed, and what the user wrote.

@@ -3,8 +3,9 @@
 Confidentiality is an order, U < L < M < N < R < V: a denied level reaches everything at or above it, a
 permitted one everything at or below. Sensitivities are a hierarchy: a deny reaches any label at or below
 its code, a permit only what has nothing outside its codes. A record is at least R when it carries a
-sensitivity, or any label that is not known here; without labels it is N. A label that is not clear, such
-as `hiv` of HL7's own system, may be any: a deny that names a sensitivity reaches it.
+sensitivity, or any label that is not known here, and V under a legal hold or where somebody was abused;
+without labels it is N. A label that is not clear, such as `hiv` of HL7's own system, may be any: a deny that
+names a sensitivity reaches it.
 """
 
 from __future__ import annotations
@@ -21,17 +22,22 @@ ACT_CODE: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 LEVELS: Final = "ULMNRV"
 NORMAL: Final = LEVELS.index("N")
 RESTRICTED: Final = LEVELS.index("R")
+LEGAL_HOLD: Final = "LEGALHOLD"
+"""A court keeps the record closed. Our own, in the place of a code of v3-ActCode: HL7 has none."""
+VERY: Final = frozenset({LEGAL_HOLD, "SDV", "VIO"})
+"""Sensitivities that make a record very restricted: legal hold, a risk of abuse or stalking (HL7 DS4P)."""
 _KNOWN: Final = frozenset({CONFIDENTIALITY, ACT_CODE})
-_KEPT: Final = 1024  # rules remembered; their texts are those of consents, which are few
+_KEPT: Final = 1024  # rules and sets of labels remembered; there are few of them
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
     """A record's labels, understood: its level, its sensitivities, and every label in canonical form.
-    `foreign` are the labels that are not known here, `unclear` those of them that may be misspelt ones of
-    HL7's systems, or newer than the tables."""
+    `said` is the level but for what the sensitivities make of it. `foreign` are the labels that are not known
+    here, `unclear` those of them that may be misspelt ones of HL7's systems, or newer than the tables."""
 
     level: int
+    said: int
     sensitivities: frozenset[str]
     all: frozenset[Label]
     foreign: frozenset[Label]
@@ -63,9 +69,9 @@ class LabelRule:
             return False
         if ceiling is not None and marks.level <= ceiling:
             return True
-        # What brings the record to R is covered by name; a level above that is not.
+        # What brings the record to its level is covered by name; a level above R that it says is not.
         named = bool(marks.sensitivities) or bool(marks.all & self.others)
-        return named and (ceiling is None or marks.level <= RESTRICTED)
+        return named and (ceiling is None or marks.said <= RESTRICTED)
 
     def covers(self, other: LabelRule) -> bool:
         """Whether, as a deny, it reaches every record that `other` permits."""
@@ -96,18 +102,17 @@ class LabelOrder:
         self._handling = frozenset(handling)
         self._aliases = dict(aliases or {})
         self._rules: dict[frozenset[str], LabelRule] = {}
+        self._marks: dict[frozenset[Label], Marks] = {}
 
     def marks(self, labels: Iterable[Label]) -> Marks:
         """What the labels of a record say."""
-        canonical = frozenset(self._canonical(label) for label in labels)
-        levels = [LEVELS.index(label.code) for label in canonical if _is_level(label)]
-        sensitive = frozenset(label.code for label in canonical if self._is_sensitivity(label))
-        foreign = frozenset(label for label in canonical if not self._is_known(label))
-        unclear = frozenset(label for label in foreign if self._is_unclear(label))
-        levels += [_may_be_level(label) for label in foreign]
-        if sensitive:
-            levels.append(RESTRICTED)
-        return Marks(max(levels, default=NORMAL), sensitive, canonical, foreign, unclear)
+        given = frozenset(labels)
+        marks = self._marks.get(given)
+        if marks is None:
+            if len(self._marks) >= _KEPT:
+                self._marks.clear()
+            marks = self._marks[given] = self._read(given)
+        return marks
 
     def rule(self, texts: Iterable[str]) -> LabelRule | None:
         """The labels that a rule names as `code` or `system|code`; None when it names none."""
@@ -120,6 +125,18 @@ class LabelOrder:
                 self._rules.clear()
             rule = self._rules[wanted] = self._rule(wanted)
         return rule
+
+    def _read(self, labels: frozenset[Label]) -> Marks:
+        canonical = frozenset(self._canonical(label) for label in labels)
+        levels = [LEVELS.index(label.code) for label in canonical if _is_level(label)]
+        sensitive = frozenset(label.code for label in canonical if self._is_sensitivity(label))
+        foreign = frozenset(label for label in canonical if not self._is_known(label))
+        unclear = frozenset(label for label in foreign if self._is_unclear(label))
+        levels += [_may_be_level(label) for label in foreign]
+        said = max(levels, default=NORMAL)
+        if sensitive:
+            levels.append(LEVELS.index("V") if sensitive & VERY else RESTRICTED)
+        return Marks(max(levels, default=NORMAL), said, sensitive, canonical, foreign, unclear)
 
     def _rule(self, texts: frozenset[str]) -> LabelRule:
         named = [self.named(text) for text in texts]
@@ -145,6 +162,10 @@ class LabelOrder:
         codes known here, of another system any code, to the letter."""
         label = self.named(text)
         return self._is_known(label) or label.system not in _KNOWN
+
+    def is_level(self, label: Label) -> bool:
+        """Whether the label is a level of confidentiality and nothing else."""
+        return _is_level(self._canonical(label))
 
     def _canonical(self, label: Label) -> Label:
         system = self._aliases.get(label.system)

@@ -1,6 +1,7 @@
 """Purposes of use: HL7's v3-PurposeOfUse, and what a rule that names some of them covers.
 
-From hl7.terminology 5.1.0, CodeSystem v3-ActReason 2.1.0, PurposeOfUse and below (CC0). A rule for a
+From hl7.terminology 5.1.0, CodeSystem v3-ActReason 2.1.0, PurposeOfUse and below (CC0), and of UTG PMTDS,
+a dispute about a payment. A rule for a
 purpose covers the narrower ones, except break-glass: BTG is only ever meant when it is named.
 """
 
@@ -23,7 +24,7 @@ PURPOSES: Final = Hierarchy(
         ),
         "HSYSADMIN": ("LABELING", "METAMGT"),
         "SYSDEV": ("HTEST",),
-        "HPAYMT": ("CLMATTCH", "COVAUTH", "COVERAGE", "REMITADV"),
+        "HPAYMT": ("CLMATTCH", "COVAUTH", "COVERAGE", "PMTDS", "REMITADV"),
         "COVERAGE": ("ELIGDTRM", "ELIGVER", "ENROLLM", "MILDCRG"),
         "HRESCH": ("BIORCH", "CLINTRCH", "DSRCH", "POARCH", "TRANSRCH"),
         "CLINTRCH": ("CLINTRCHNPC", "CLINTRCHPC", "PRECLINTRCH"),

@@ -33,7 +33,8 @@ ACTIONS: Final = READING | WRITING
 """HL7's consentaction, by what they mean here: four ways to say reading, one to say writing."""
 
 RELATED: Final = "related"
-MEANINGS: Final = frozenset({"instance", RELATED, "dependents", "authoredby"})
+AUTHORED: Final = "authoredby"
+MEANINGS: Final = frozenset({"instance", RELATED, "dependents", AUTHORED})
 """HL7's consent-data-meaning."""
 
 RESOURCE_TYPES: Final = "http://hl7.org/fhir/resource-types"
@@ -132,6 +133,9 @@ class Match:
             raise ValueError("a period of the data has a beginning or an end")
 
 
+ROOT: Final = "root"  # the path of a tree's top
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """`path` is the node's place in its tree: `root`, `root.0` for its first exception, `root.0.2`."""
@@ -139,7 +143,7 @@ class Node:
     effect: Effect
     match: Match
     exceptions: tuple[Node, ...] = ()
-    path: str = "root"
+    path: str = ROOT
 
     def __post_init__(self) -> None:
         if any(node.path != f"{self.path}.{number}" for number, node in enumerate(self.exceptions)):
@@ -173,7 +177,7 @@ class Consent:
             raise ValueError("who agreed to a consent is named as Type/id")
         if not is_id(self.id) or not is_id(self.patient) or not all(map(is_id, self.supersedes)):
             raise ValueError("consents and patients are named by FHIR ids")
-        if self.root.path != "root":
+        if self.root.path != ROOT:
             raise ValueError("the path of a tree's top is 'root'")
         if self.id in self.supersedes:
             raise ValueError("a consent cannot supersede itself")

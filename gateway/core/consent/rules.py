@@ -25,7 +25,9 @@ from gateway.core.consent.rule import (
 from gateway.core.consent.verdict import Asker
 
 NORMAL: Final = LabelRule((LEVELS.index("N"),), frozenset(), frozenset())
-PROXY: Final = f"{ROLE}:proxy"
+ACTING: Final = frozenset({"proxy", "caregiver"})
+"""The roles of who acts for a patient."""
+PROXIES: Final = frozenset(f"{ROLE}:{role}" for role in ACTING)
 CLINICIANS: Final = frozenset({f"{ROLE}:clinician", f"{ROLE}:emergency", f"{ROLE}:telehealth"})
 
 
@@ -70,7 +72,9 @@ OPT_IN: Final = Rules()  # without a consent there is nothing, but for a broken 
 
 def is_proxy(asker: Asker) -> bool:
     """Whether the asker acts for the patient, or may, for all that is known: a relative, another patient."""
-    if PROXY in asker.identities or any(kind_of(name) in (RELATIVE, PATIENT) for name in asker.identities):
+    if not PROXIES.isdisjoint(asker.identities):
+        return True
+    if any(kind_of(name) in (RELATIVE, PATIENT) for name in asker.identities):
         return True
     return asker.known.isdisjoint((RELATIVE, ROLE))
 

@@ -62,10 +62,12 @@ class Permitted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`because` names what denied, or the grants that came nearest; empty if there was none."""
+    """`because` names what denied, or the grants that came nearest; empty if there was none. `denied`: it is
+    forbidden, and not merely not permitted."""
 
     reason: Reason
     because: tuple[Because, ...] = ()
+    denied: bool = False
 
 
 Verdict: TypeAlias = Permitted | Refused

@@ -199,7 +199,8 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 def apply_edit(raw: bytes, edit: Edit) -> bytes | None:
     """`raw`, a value that `parse` accepted, after `edit`; None when nothing of it is left.
 
-    An object or array that the edit empties goes too: FHIR has no empty ones (json.html).
+    An object or array that the edit empties goes too: FHIR has no empty ones (json.html), and none of nulls
+    alone.
     """
     if isinstance(edit, Drop):
         return None
@@ -235,7 +236,7 @@ def _edit_array(raw: bytes, edit: Mapping[str | int, Edit]) -> bytes | None:
         new = apply_edit(bytes(old), edit[index]) if index in edit else bytes(old)
         if new is not None:
             kept.append(new)
-    return b"[" + b",".join(kept) + b"]" if kept else None
+    return b"[" + b",".join(kept) + b"]" if any(value != b"null" for value in kept) else None
 
 
 def keep_members(raw: bytes, names: Sequence[str]) -> bytes:
@@ -247,8 +248,13 @@ def keep_members(raw: bytes, names: Sequence[str]) -> bytes:
 
 def member(raw: bytes, name: str) -> bytes | None:
     """The bytes of one member of the object `raw`."""
-    value = _object.decode(raw).get(name)
-    return None if value is None else bytes(value)
+    return members(raw, name)[0]
+
+
+def members(raw: bytes, *names: str) -> list[bytes | None]:
+    """The bytes of each of these members of the object `raw`, None for one that it does not have."""
+    found = _object.decode(raw)
+    return [bytes(found[name]) if name in found else None for name in names]
 
 
 _quote = msgspec.json.Encoder().encode

@@ -16,6 +16,7 @@ from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.content_table import Paths
 from gateway.core.fhir.elements import codes, values_at
 from gateway.core.fhir.matchers import all_of, any_of
+from gateway.core.fhir.systems import same_system
 from gateway.core.values import Label
 
 DOCUMENTS: Final = frozenset({"Composition", "DocumentManifest", "DocumentReference"})
@@ -84,7 +85,7 @@ def _same(wanted: Label, system: str | None, code: str | None) -> bool | None:
 def _same_system(wanted: str, found: str | None) -> bool | None:
     if wanted == found:
         return True
-    return False if wanted and found else None
+    return same_system(wanted, found) if wanted and found else None
 
 
 def _same_code(wanted: str, found: str | None) -> bool | None:

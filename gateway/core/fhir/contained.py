@@ -21,8 +21,9 @@ from gateway.core.values import Label
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """A contained record of whom the container belongs to: a consent may deny its type or labels, though
-    it permits the container. `local_id` is how the container refers to it (`#id`), None without an id."""
+    """A contained record that is nobody's or of whom the container belongs to: a consent may deny its type
+    or labels, though it permits the container. `local_id` is how the container refers to it (`#id`), None
+    without an id."""
 
     index: int
     local_id: str | None
@@ -33,7 +34,7 @@ class Inner:
 @dataclass(frozen=True, slots=True)
 class Contained:
     """`kept` are place, type and tree of those that are no strangers; `locals` what a local reference may
-    point at: a contained record, or None for what is nobody's and the container itself (`#`)."""
+    point at: a contained record, or None for the container itself (`#`)."""
 
     kept: tuple[tuple[Link, str, dict[str, Tree]], ...] = ()
     inner: tuple[Inner, ...] = ()
@@ -71,9 +72,8 @@ def contained_in(
             kept.append((((None, "contained"), index), kind, resource))
             own_labels = labels_of(meta_of(resource))
             labels |= own_labels
-            if catalogue.access(kind).kind == "compartment":
-                record = Inner(index, local_id, kind, own_labels)
-                inner.append(record)
+            record = Inner(index, local_id, kind, own_labels)
+            inner.append(record)
         if local_id is not None:
             places[local_id] = record
     known = {local_id: record for local_id, record in places.items() if local_id not in lost}

@@ -36,9 +36,15 @@ def touches(resource: object, row: ContentRow, limit: Interval) -> bool | None:
     exempt type."""
     if row.exempt:
         return False
-    clinical = clinical_times(resource, row) or [None]
-    paths = (*(path for alternative in row.clinical for path in alternative), *row.other, _LAST_UPDATED)
-    return any_of(_overlaps(time, limit) for time in (*clinical, *_times(resource, paths)))
+    changed = _times(resource, (_LAST_UPDATED,))
+    return any_of(_overlaps(time, limit) for time in (*written_times(resource, row), *changed))
+
+
+def written_times(resource: object, row: ContentRow) -> Iterator[Dated]:
+    """All times that a record gives of itself, clinical and other, None for an undated one."""
+    paths = (*(path for alternative in row.clinical for path in alternative), *row.other)
+    yield from clinical_times(resource, row) or [None]
+    yield from _times(resource, paths)
 
 
 def clinical_times(resource: object, row: ContentRow) -> list[Dated]:

@@ -22,6 +22,7 @@ from gateway.core.fhir.mentions import Holder, Mention, mentions
 from gateway.core.fhir.meta import UNLABELLED, labels_of, meta_of, text
 from gateway.core.fhir.plain import Plain, read_plain
 from gateway.core.fhir.scan import Link, Place, place_of, scan
+from gateway.core.fhir.security import may_label_elements
 from gateway.core.values import Label, Ref, is_id
 
 MAX_MENTIONS: Final = 10_000  # each is remembered, looked up and cut out by itself
@@ -33,8 +34,9 @@ class Facts(NamedTuple):
     `inner` are the contained records of the same patients, which a rule may deny all the same; `strangers`
     the indexes of contained resources that belong to nobody the container belongs to; `addresses` the
     strings that name the upstream, with what they become (None: left out); `narratives` where text stands
-    that repeats the record, kept only where something may have to be taken out. `line` is what the ledger
-    keeps of a release: `type/id/version SP hex(SHA-256 of the upstream's bytes) LF`.
+    that repeats the record, kept only where something may have to be taken out; `inline` is whether single
+    elements may have labels. `line` is what the ledger keeps of a release: `type/id/version SP hex(SHA-256 of
+    the upstream's bytes) LF`.
     """
 
     type: str
@@ -49,6 +51,7 @@ class Facts(NamedTuple):
     strangers: tuple[int, ...] = ()
     narratives: tuple[Place, ...] = ()
     addresses: tuple[tuple[Place, str | None], ...] = ()
+    inline: bool = False
 
     @property
     def ref(self) -> Ref:
@@ -72,8 +75,10 @@ def facts_of(raw: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
 def _facts_of(raw: bytes, digest: bytes, catalogue: Catalogue, bases: Bases) -> Facts:
     plain = read_plain(raw, catalogue, bases)
     if plain is None:
-        return _of_tree(raw, digest, catalogue, bases)
-    return _of_plain(plain, digest, catalogue, bases)
+        facts = _of_tree(raw, digest, catalogue, bases)
+    else:
+        facts = _of_plain(plain, digest, catalogue, bases)
+    return facts._replace(inline=True) if may_label_elements(raw) else facts
 
 
 def _of_plain(plain: Plain, digest: bytes, catalogue: Catalogue, bases: Bases) -> Facts:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from gateway.core.fhir.codec import DROP, Drop, Tree, apply_edit, elements, member
 from gateway.core.fhir.edits import Edits, put
 from gateway.core.fhir.scan import Link, Place, place_of, scan
+from gateway.core.fhir.security import is_inline_label
 
 ABSENT_REASON: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 MASKED: Final = b'{"extension":[{"url":"' + ABSENT_REASON.encode() + b'","valueCode":"masked"}]}'
@@ -74,14 +75,9 @@ def inline_labels(tree: dict[str, Tree]) -> Iterator[Place]:
     return _inline(tree, ())
 
 
-INLINE_LABEL: Final = "inline-sec-label"
-"""How the addresses of the extensions end that label one element."""
-
-
 def _inline(node: Tree, at: Place) -> Iterator[Place]:
     if type(node) is dict:
-        url = node.get("url")
-        if type(url) is str and url.endswith(INLINE_LABEL):
+        if is_inline_label(node.get("url")):
             yield at
             return
         for name, value in node.items():
@@ -161,6 +157,8 @@ def _orphans(tree: dict[str, Tree], edits: Edits) -> list[int]:
     inner: dict[str | None, list[int]] = {}
     for index, resource in _objects(tree, "contained"):
         inner.setdefault(_local_id(resource), []).append(index)
+    if not inner:
+        return []  # as in nearly all
     before = _reached(tree, inner, {}, ())
     alone = {index for indexes in inner.values() for index in indexes} - before
     return sorted(before - _reached(tree, inner, edits, alone)) if before else []

@@ -25,6 +25,7 @@ from gateway.core.fhir.literals import (
     parse_token,
     unescape,
 )
+from gateway.core.fhir.systems import same_system
 
 # Whether one element value (from the resource) matches one OR-alternative (from the term).
 Matcher = Callable[[object, Sequence[str]], bool | None]
@@ -69,7 +70,9 @@ def _same_system(wanted: str | None, found: str | None) -> bool | None:
     if wanted is None:
         return True
     # A code without a system may be one of any system.
-    return None if found is None or (wanted and not found) else wanted == found
+    if found is None or (wanted and not found):
+        return None
+    return wanted == found or (bool(wanted) and same_system(wanted, found))
 
 
 def _same_code(wanted: str | None, found: str | None) -> bool | None:

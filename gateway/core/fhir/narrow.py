@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from gateway.core.fhir.catalogue import TypeAccess
-from gateway.core.values import Scope
+from gateway.core.values import Scope, Term
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -32,3 +32,8 @@ def to_constraints(grants: Sequence[Scope]) -> Pairs:
     if len(names) != 1 or len(only := names.pop()) != 1:
         return ()
     return ((only[0], ",".join(scope.constraints[0].text for scope in grants)),)
+
+
+def to_values(term: Term | None, limit: int = 50) -> Pairs:
+    """A term that all records meet which may be seen, if it has at most `limit` values."""
+    return ((term.key, term.text),) if term is not None and len(term.values) <= limit else ()

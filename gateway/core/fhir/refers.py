@@ -9,7 +9,7 @@ Source: FHIR references.html; Consent, `provision.data`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from gateway.core.fhir.catalogue import Catalogue
@@ -44,14 +44,21 @@ def refers(resource: Tree, catalogue: Catalogue, bases: tuple[str, str], target:
 
 
 def authored(
-    resource: Tree, catalogue: Catalogue, bases: tuple[str, str], author: Ref, belongs: Belongs
+    resource: Tree,
+    catalogue: Catalogue,
+    bases: tuple[str, str],
+    author: Ref,
+    belongs: Belongs,
+    agents: Sequence[object] | None = (),
 ) -> bool | None:
-    """Whether `author`, or who `belongs` to it, made the record or did what it records; None for one that
-    does not say who did, and no for a type that nobody authors."""
+    """Whether `author`, or who `belongs` to it, made the record or did what it records, as it says itself or
+    as all Provenances about it say, which name `agents` (None: they were not read). None if neither tells who
+    did, and no for a type that nobody authors."""
     row = catalogue.content(kind_of(resource))
     if row.exempt:
         return False
     found = [value for path in row.author for value in values_at(resource, path)]
+    found += [None] if agents is None else agents
     return any_of(_is_author(value, bases, author, belongs) for value in found) if found else None
 
 

@@ -24,9 +24,9 @@ from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.mask import cut, inline_labels
 from gateway.core.fhir.outline import NOTHING, Outline
 from gateway.core.fhir.redact import hidden_targets, redactions, reshape, tag_subsetted
-from gateway.core.fhir.scan import Place, pointer
+from gateway.core.fhir.scan import Place
 from gateway.core.fhir.searchset import read_page
-from gateway.core.fhir.security import Relabelling
+from gateway.core.fhir.security import Basis, Relabelling, coding, labels_in
 from gateway.core.fhir.telling import NOTICE, Telling
 from gateway.core.values import Label, Ref, Shape
 
@@ -41,8 +41,10 @@ Outlines = Mapping[str, Outline]
 
 
 class Judgement(Protocol):
-    """Whether one resource may be seen, and without what; `reason` is a code, for the count of what was
-    withheld. The rest as in `Candidate`."""
+    """Whether one resource may be seen, and without what; `reason` is a code for what that rests on, or why
+    not. `because` are the nodes that decided, `overridden` those that a broken glass passed over, each by
+    consent, entry and path; `labels` those that were found, `told` those that a reader who may know is
+    told of. The rest as in `Candidate`."""
 
     @property
     def visible(self) -> bool: ...
@@ -54,6 +56,14 @@ class Judgement(Protocol):
     def trims(self) -> tuple[Place, ...] | None: ...
     @property
     def left(self) -> frozenset[Label] | None: ...
+    @property
+    def because(self) -> Sequence[tuple[str, int, str]]: ...
+    @property
+    def overridden(self) -> Sequence[tuple[str, int, str]]: ...
+    @property
+    def labels(self) -> frozenset[Label]: ...
+    @property
+    def told(self) -> tuple[Basis, ...]: ...
 
 
 Judge = Callable[[Facts, Content], Judgement]
@@ -67,7 +77,7 @@ class Candidate(NamedTuple):
 
     `banned` are the indexes of contained records, `cuts` the places that a consent withholds, `trims` those
     that are more than the reader's role needs (None: it keeps the type whole). `left` are the labels of what
-    remains, None for those of the whole.
+    remains, None for those of the whole. `judgement` is what let it go.
     """
 
     raw: bytes
@@ -76,6 +86,7 @@ class Candidate(NamedTuple):
     cuts: tuple[Place, ...] = ()
     trims: tuple[Place, ...] | None = None
     left: frozenset[Label] | None = None
+    judgement: Judgement | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -83,13 +94,15 @@ class Candidate(NamedTuple):
         return bool(self.cuts or self.banned)
 
     @property
-    def line(self) -> str:
-        """What the ledger keeps of its release: the line of its facts, with the places that were cut."""
-        if not self.cuts and not self.trims:  # which is so of nearly all
-            return self.facts.line
-        told = [("REDACTED", self.cuts), ("SUBSETTED", self.trims or ())]
-        words = [word for tag, places in told if places for word in (tag, *sorted(map(pointer, places)))]
-        return " ".join([self.facts.line.rstrip(), *words]) + "\n"
+    def weighed(self) -> frozenset[Label]:
+        """The labels of what is left: those that it came with, and those that were found."""
+        if self.left is not None or self.judgement is None:
+            return self.facts.labels if self.left is None else self.left
+        return self.facts.labels | self.judgement.labels
+
+    def found(self, telling: Telling) -> tuple[Basis, ...]:
+        """The labels that were found in what is left, as far as the reader is told of them."""
+        return self.judgement.told if telling.shown and self.judgement is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +191,12 @@ def review_page(
 
 def as_judged(candidate: Candidate, judgement: Judgement, judge_inner: JudgeInner) -> Candidate:
     """A candidate that may be seen, with what is to stay behind of it."""
-    if candidate.facts.inner:
-        facts, content = candidate.facts, candidate_content(candidate)
+    raw, facts = candidate.raw, candidate.facts
+    banned: frozenset[int] = frozenset()
+    if facts.inner:
+        content = candidate_content(candidate)
         banned = frozenset(inner.index for inner in facts.inner if not judge_inner(facts, inner, content))
-        candidate = candidate._replace(banned=banned)
-    if judgement.cuts or judgement.trims is not None or judgement.left is not None:
-        return candidate._replace(cuts=judgement.cuts, trims=judgement.trims, left=judgement.left)
-    return candidate
+    return Candidate(raw, facts, banned, judgement.cuts, judgement.trims, judgement.left, judgement)
 
 
 def _candidate(raw: bytes, facts_of: FactsOf) -> Candidate:
@@ -246,27 +258,33 @@ def build_instance(
     """The resource as it may leave."""
     outline = outlines.get(candidate.facts.type, NOTHING)
     edits = redactions(candidate.facts, visible, candidate.banned)
-    raw, facts, banned, cuts, trims, _ = candidate
-    told = not facts.labels or telling.egress.harmless(facts.labels)
-    if cuts or banned or trims or not told or _LABEL_OF_ELEMENT in raw:
+    raw, facts, banned, cuts, trims, _, _ = candidate
+    if cuts or banned or trims or facts.inline or not _are_told(candidate, telling):
         _withhold(edits, candidate, outline, telling)
     permitted = applied(raw, edits)
     # Whether or not this one held more than the role needs, its type is tagged.
     return reshape(permitted if trims is None else tag_subsetted(permitted), shape, outline)
 
 
-_LABEL_OF_ELEMENT: Final = b"sec-label"
-"""In the address of every extension that labels an element, or says what a label rests on (DS4P)."""
+def _are_told(candidate: Candidate, telling: Telling) -> bool:
+    """Whether the labels of the whole may leave as they are, and no other has to go with them."""
+    labels, egress = candidate.weighed, telling.egress
+    if not labels:
+        return not candidate.found(telling)
+    harmless = egress.harmless(candidate.facts.labels) and not egress.obligations(labels)
+    return harmless and not candidate.found(telling)
 
 
 def _withhold(edits: Edits, candidate: Candidate, outline: Outline, telling: Telling) -> None:
     """Adds to `edits` what takes out the places and the labels that stay behind."""
     raw, tree = candidate.raw, codec.parse(candidate.raw)
     left = candidate.facts.labels if candidate.left is None else candidate.left
-    tags = telling.tags if candidate.is_cut else ()
-    for place, edit in Relabelling(telling.egress, left, telling.shown).edits(raw, tree, tags):
+    tags = (*telling.egress.obligations(candidate.weighed), *(telling.tags if candidate.is_cut else ()))
+    found = candidate.found(telling)
+    relabelling = Relabelling(telling.egress, left, telling.shown, found, telling.classifier)
+    for place, edit in relabelling.edits(raw, tree, tags):
         put(edits, place, edit)
-    if not telling.shown:
+    if candidate.facts.inline and not telling.shown:
         for place in inline_labels(tree):
             put(edits, place, codec.DROP)
     if candidate.is_cut or candidate.trims:
@@ -284,9 +302,11 @@ def build_searchset(
     next_link: str | None,
     telling: Telling,
 ) -> bytes:
-    """A searchset of our own around the released resources. It has a total only when it has everything."""
+    """A searchset of our own around the released resources. It has a total only when it has everything, and
+    is as confidential as the most confidential of them says that it is (security-labels.html)."""
     links = [("self", self_link)] + ([("next", next_link)] if next_link is not None else [])
-    parts = [b'{"resourceType":"Bundle","type":"searchset"']
+    parts = [b'{"resourceType":"Bundle"', b"", b',"type":"searchset"']
+    labels: set[Label] = set()
     if review.complete:
         parts.append(b',"total":%d' % len(review.candidates))
     parts.append(b',"link":[' + b",".join(_link(*link) for link in links) + b"]")
@@ -295,6 +315,10 @@ def build_searchset(
     for candidate in review.candidates:
         address = f"/{candidate.facts.type}/{candidate.facts.id}"  # letters, digits, `-` and `.`
         resource = build_instance(candidate, visible, shape, outlines, telling)
+        if resource is candidate.raw:
+            labels |= candidate.facts.labels
+        elif candidate.facts.labels or candidate.found(telling):
+            labels.update(labels_in(resource))
         parts += (before, base, address.encode(), b'","resource":', resource, b',"search":{"mode":"match"}}')
         before = b',{"fullUrl":'
     if is_noticed(review.candidates, telling):
@@ -302,6 +326,9 @@ def build_searchset(
         parts += (before, b'{"resource":', NOTICE, b',"search":{"mode":"outcome"}}]}')
     else:
         parts.append(b"]}" if review.candidates else b"}")
+    levels = [level for label in labels if (level := telling.egress.level_of(label)) is not None]
+    if levels:
+        parts[1] = b',"meta":{"security":[' + coding(telling.egress.level(levels)) + b"]}"
     return b"".join(parts)
 
 
@@ -314,8 +341,3 @@ def is_noticed(candidates: Iterable[Candidate], telling: Telling) -> bool:
 
 def _link(relation: str, url: str) -> bytes:
     return b'{"relation":"' + relation.encode() + b'","url":' + codec.quote(url) + b"}"
-
-
-def lines_of_versions(candidates: Iterable[Candidate]) -> str:
-    """What was released, a line each, as in `Candidate.line`, sorted."""
-    return "".join(sorted([c.line if c.cuts or c.trims else c.facts.line for c in candidates]))

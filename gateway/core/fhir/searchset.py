@@ -20,10 +20,12 @@ SHORT_BYTES: Final = 8 * 1024 * 1024  # cannot hold so many entries that they mu
 
 class Page(NamedTuple):
     """`links` are addresses by relation, `matches` the resources that were searched for: what else came
-    (included records, outcomes with the upstream's own words) was not asked for."""
+    (included records, outcomes with the upstream's own words) was not asked for. `total` is how many the
+    upstream says there are on all pages."""
 
     links: dict[str, str]
     matches: list[bytes]
+    total: int | None = None
 
 
 def read_page(body: bytes) -> Page:
@@ -77,7 +79,7 @@ def _short_way(body: bytes) -> Page | None:
     if frame.type != "searchset" or _encode(frame) != body or _holds_nul(frame):
         return None
     links = {link.relation: link.url for link in frame.link}
-    return Page(links, [bytes(entry.resource) for entry in frame.entry if _is_match(entry)])
+    return Page(links, [bytes(entry.resource) for entry in frame.entry if _is_match(entry)], frame.total)
 
 
 def _is_match(entry: _Entry) -> bool:
@@ -99,7 +101,9 @@ def _long_way(body: bytes) -> Page:
     if frame.get("resourceType") != "Bundle" or frame.get("type") != "searchset":
         raise CodecError("the document is not a searchset")
     entries = zip(frame.get("entry", ()), bundle.resources, strict=True)
-    return Page(_links(frame), [raw for entry, raw in entries if raw is not None and _mode(entry) == "match"])
+    matches = [raw for entry, raw in entries if raw is not None and _mode(entry) == "match"]
+    total = frame.get("total")
+    return Page(_links(frame), matches, total if type(total) is int else None)
 
 
 def _mode(entry: dict[str, Tree]) -> str:

@@ -1,17 +1,19 @@
 """`meta.security` of what leaves: labels that tell what there is to hide stay behind.
 
 The level is said if the upstream said one, or if a label that stays behind would have told it; it is that of
-what is left. So a resource out of which something was cut is labelled like one that never had it.
+what is left. So a resource out of which something was cut is labelled like one that never had it. Whoever may
+know the labels of what they get is told those that were found here too, by whom, and on what they rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from gateway.core.fhir.codec import DROP, Edit, Tree, elements, member, quote
-from gateway.core.fhir.meta import UNREADABLE, labels_of, meta_of
+from gateway.core.fhir.codec import DROP, Edit, Tree, elements, member, members, parse, quote
+from gateway.core.fhir.meta import UNREADABLE, labels_of
 from gateway.core.fhir.scan import Place
 from gateway.core.values import Label
 
@@ -20,6 +22,34 @@ REDACTED: Final = Label(OBSERVATION_VALUE, "REDACTED")
 """Elements were removed because a consent withholds them."""
 INLINE: Final = Label("http://terminology.hl7.org/CodeSystem/v3-ActCode", "PROCESSINLINELABEL")
 """Says that single elements have labels of their own, which stay behind with the others."""
+
+
+_DS4P: Final = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition"
+CLASSIFIER: Final = f"{_DS4P}/extension-sec-label-classifier"
+RESTS_ON: Final = f"{_DS4P}/extension-sec-label-basis"
+
+
+def is_inline_label(address: Tree) -> bool:
+    """Whether it is the address of an extension that labels the element on which it stands: of HL7's, however
+    it begins, with or without a version, or of one that another guide calls so."""
+    return type(address) is str and address.partition("|")[0].rstrip("/ ").endswith("inline-sec-label")
+
+
+_SAYS_SO: Final = b"sec-label"
+_SPELLED_OUT: Final = re.compile(rb"\\u00(?:2[dD]|6[1235cC]|73)")
+"""The escape of a letter of that, which nobody needs."""
+
+
+def may_label_elements(raw: bytes) -> bool:
+    """Whether in these bytes of JSON an extension may label an element, or say what a label rests on."""
+    return _SAYS_SO in raw or (b"\\u00" in raw and _SPELLED_OUT.search(raw) is not None)
+
+
+class Basis(NamedTuple):
+    """A label that was found in a record, or around it, and in words what it rests on."""
+
+    label: Label
+    words: str
 
 
 class Egress(Protocol):
@@ -48,11 +78,15 @@ class Egress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Relabelling:
-    """`left` are the labels of what is left of a resource; `shown`: the reader may know them."""
+    """`left` are the labels of what is left of a resource, as it came; `shown`: the reader may know them.
+    `found` are those that were found in what is left, for a reader who may know; who found them is the
+    `classifier`."""
 
     egress: Egress
     left: frozenset[Label]
     shown: bool
+    found: tuple[Basis, ...] = ()
+    classifier: str = ""
 
     def edits(self, raw: bytes, tree: dict[str, Tree], tags: Sequence[Label]) -> Iterator[tuple[Place, Edit]]:
         """What becomes of the labels in the resource `raw`, parsed as `tree`, and in those it contains. The
@@ -61,8 +95,9 @@ class Relabelling:
         listed = tree.get("contained")
         inner = elements(member(raw, "contained") or b"[]") if type(listed) is list else []
         for index, (part, resource) in enumerate(zip(inner, listed or (), strict=True)):
-            if type(resource) is dict and "meta" in resource:
-                own = replace(self, left=labels_of(meta_of(resource)) & self.left)
+            # One whose `meta` is none is nobody's, and goes as a whole.
+            if type(resource) is dict and type(resource.get("meta")) is dict:
+                own = replace(self, left=labels_of(resource["meta"]) & self.left, found=())
                 yield from own._of(("contained", index), part, resource, ())
 
     def _of(
@@ -77,7 +112,7 @@ class Relabelling:
             if new == old:
                 return
         else:
-            new = [_coding(label) for label in (self.egress.level([UNREADABLE]), *tags)]
+            new = [*map(coding, (self.egress.level([UNREADABLE]), *tags)), *self._told(())]
         listed = b"[" + b",".join(new) + b"]"
         if meta is not None:
             yield (*start, "meta", "security"), listed if new else DROP
@@ -85,24 +120,65 @@ class Relabelling:
             yield (*start, "meta"), b'{"security":' + listed + b"}"
 
     def _security(self, raws: list[bytes], codings: list[Tree], tags: Sequence[Label]) -> list[bytes]:
-        labels = [label for coding in codings for label in labels_of({"security": [coding]})]
-        level, levels = self.egress.level(self.left), [self.egress.level_of(label) for label in labels]
-        kept, tells = [], False
-        for raw, coding, label, said in zip(raws, codings, labels, levels, strict=True):
+        labels = [label for tree in codings for label in labels_of({"security": [tree]})]
+        whole = self.left.union(each.label for each in self.found)
+        level, levels = self.egress.level(whole), [self.egress.level_of(label) for label in labels]
+        kept, tells = [], bool(self.found)
+        for raw, tree, label, said in zip(raws, codings, labels, levels, strict=True):
             handling = said is None and self.egress.stays(label)
             tells |= said is not None or (not handling and label in self.left)
             wanted = self.shown and label in self.left
             if said == level or (handling and label != INLINE) or (said is None and wanted):
-                plain = type(coding) is dict and coding.keys() <= _PLAIN
-                kept.append(raw if plain else _coding(label))
-        added = [level] if tells and level not in levels else []
-        added += [tag for tag in (*self.egress.obligations(self.left), *tags) if tag not in labels]
-        return [*kept, *map(_coding, added)]
+                bases = _bases(raw) if wanted and type(tree) is dict else b""
+                kept.append(raw if _is_plain(tree) else coding(label, bases))
+        more = [level] if tells and level not in levels else []
+        asked = dict.fromkeys((*self.egress.obligations(whole), *tags))
+        more += [tag for tag in asked if tag not in labels]
+        return [*kept, *map(coding, more), *self._told(labels)]
+
+    def _told(self, known: Collection[Label]) -> Iterator[bytes]:
+        """The codings of the labels that were found and are not `known`, with who found each and on what it
+        rests (HL7 DS4P). A level is counted, and stands by itself."""
+        for label, words in self.found:
+            if label not in known and self.egress.level_of(label) is None:
+                who, why = quote(self.classifier), quote(words)
+                extensions = (
+                    b'{"url":"' + CLASSIFIER.encode() + b'","valueReference":{"display":' + who + b"}},"
+                    b'{"url":"' + RESTS_ON.encode() + b'","valueCoding":{"display":' + why + b"}}"
+                )
+                yield coding(label, extensions)
 
 
 _PLAIN: Final = frozenset({"system", "version", "code", "display", "userSelected"})
 """A coding's own members. Its extensions may say what a label rests on."""
 
 
-def _coding(label: Label) -> bytes:
-    return b'{"system":' + quote(label.system) + b',"code":' + quote(label.code) + b"}"
+def _is_plain(value: Tree) -> bool:
+    return type(value) is dict and value.keys() <= _PLAIN
+
+
+def _bases(raw: bytes) -> bytes:
+    """What the upstream says that the label `raw` rests on, if by a code: references stay behind."""
+    listed = member(raw, "extension") or b"[]"
+    found = [] if listed[:1] != b"[" else [(each, parse(each)) for each in elements(listed)]
+    return b",".join(
+        each
+        for each, tree in found
+        if type(tree) is dict and tree.keys() == {"url", "valueCoding"} and _is_plain(tree["valueCoding"])
+        if tree["url"] == RESTS_ON
+    )
+
+
+def labels_in(raw: bytes) -> Iterator[Label]:
+    """The labels that the resource `raw` and those in it are marked with."""
+    meta, contained = members(raw, "meta", "contained")
+    for each in (meta, *(member(inner, "meta") for inner in elements(contained or b"[]"))):
+        security = None if each is None else member(each, "security")
+        if security is not None:
+            yield from labels_of({"security": parse(security)})
+
+
+def coding(label: Label, extensions: bytes = b"") -> bytes:
+    """A coding of the label, with the bytes of its `extensions`."""
+    said = b'"system":' + quote(label.system) + b',"code":' + quote(label.code) + b"}"
+    return b'{"extension":[' + extensions + b"]," + said if extensions else b"{" + said

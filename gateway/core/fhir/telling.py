@@ -19,11 +19,12 @@ Notice = Literal["silent", "generic", "explicit"]
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """`shown`: the reader may know the labels of what they get."""
+    """`shown`: the reader may know the labels of what they get; `classifier` is who finds labels here."""
 
     notice: Notice
     egress: Egress
     shown: bool = False
+    classifier: str = ""
 
     @property
     def absent(self) -> bytes:

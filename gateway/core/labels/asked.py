@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.scan import Place
-from gateway.core.labels.places import Names, names_of
+from gateway.core.labels.steps import Names, names_of
 from gateway.core.values import FhirRequest
 
 

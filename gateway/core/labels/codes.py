@@ -18,6 +18,8 @@ from gateway.core.values import Label
 
 HEADER: Final = frozenset({"origin", "licence", "version"})
 ANYWHERE: Final = "*"
+NEVER_BY_CODE: Final = frozenset({"ADOL", "EMP", "VIP", "PRS", "42CFRPart2", "LEGALHOLD"})
+"""What depends on who the patient is, whom they asked, where the record is from, or on a court."""
 _FILE: Final = HEADER | {"about", "valueSets", "rows"}
 _ROW: Final = frozenset({"code", "system", "label", "confidence", "source", "separable_paths"})
 
@@ -100,21 +102,38 @@ def parse_rows(
 
     Raises:
         ValueError: a key too many or too few, a value of another form, a label or system that is not known,
-            the same code and label twice; the text names file and row.
+            the same code and label twice; the text names file and row, a line for each that is wrong.
     """
     rows: list[Row] = []
+    faults: list[str] = []
     seen: dict[tuple[str, str, str], str] = {}
     for name, table in sorted(files.items()):
-        check_keys(table, _FILE, name)
-        if not isinstance(table["rows"], list) or not is_texts(table["valueSets"]):
-            raise ValueError(f"{name}: rows and valueSets are lists")
-        for number, raw in enumerate(table["rows"], 1):
-            row = _row(raw, f"{name} row {number}", systems, separable)
+        try:
+            raws = _raw_rows(name, table)
+        except ValueError as wrong:
+            faults.append(str(wrong))
+            continue
+        for number, raw in enumerate(raws, 1):
+            try:
+                row = _row(raw, f"{name} row {number}", systems, separable)
+            except ValueError as wrong:
+                faults.append(str(wrong))
+                continue
             first = seen.setdefault((row.system, row.code, row.label.code), row.basis)
             if first is not row.basis:
-                raise ValueError(f"{row.basis}: says again what {first} says")
+                faults.append(f"{row.basis}: says again what {first} says")
             rows.append(row)
+    if faults:
+        raise ValueError("\n".join(faults))
     return tuple(rows)
+
+
+def _raw_rows(name: str, table: Any) -> list[Any]:
+    check_keys(table, _FILE, name)
+    rows: Any = table["rows"]
+    if not isinstance(rows, list) or not is_texts(table["valueSets"]):
+        raise ValueError(f"{name}: rows and valueSets are lists")
+    return rows
 
 
 def _row(raw: Any, place: str, systems: CodeSystems, separable: Callable[[str], bool]) -> Row:
@@ -125,6 +144,8 @@ def _row(raw: Any, place: str, systems: CodeSystems, separable: Callable[[str], 
         raise ValueError(f"{place}: system is none of code-systems.json")
     if LABELS.named(label).system != ACT_CODE or not LABELS.knows(label):
         raise ValueError(f"{place}: label is no sensitivity that is known")
+    if label in NEVER_BY_CODE:
+        raise ValueError(f"{place}: label comes from settings and records, never from a code")
     if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 < confidence <= 1:
         raise ValueError(f"{place}: confidence is a number above 0 and up to 1")
     if not is_texts(paths) or not all(path == ANYWHERE or separable(path) for path in paths):

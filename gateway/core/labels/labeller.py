@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.core.consent.labels import CONFIDENTIALITY
+from gateway.core.consent.labels import CONFIDENTIALITY, LABELS, LEVELS
 from gateway.core.fhir.codec import Tree
-from gateway.core.labels.findings import UNDETERMINED, Contribution, Edge, Found
+from gateway.core.labels.age import by_age
+from gateway.core.labels.findings import PART_2, UNDETERMINED, Contribution, Edge, Found
 from gateway.core.labels.found import Finder
 from gateway.core.values import Label, Ref
 
 DEPTH: Final = 3  # references followed from a record
-LEGAL_HOLD: Final = "LEGALHOLD"
 
 Known = Callable[[Ref], Found | None]
 """What a record that was fetched says of itself; None for one that was not, or could not be."""
@@ -57,14 +57,20 @@ class Labeller:
             return Found((Contribution(UNDETERMINED, (), False, "not a resource"),))
         return self._finder.find(kind, tree, owners)
 
+    @property
+    def has_programmes(self) -> bool:
+        """Whether records can fall under 42 CFR Part 2 here."""
+        return self._finder.policy.has_programmes
+
+    def programme(self, kind: str, tree: Tree) -> Found:
+        """Of what the resource says of itself, whether a programme under 42 CFR Part 2 made it."""
+        return self._finder.programme(kind, tree) if type(tree) is dict else Found()
+
 
 def levelled(labels: Iterable[Label]) -> frozenset[Label]:
     """The labels, with the confidentiality that they ask for: R for any, V for a legal hold (HL7 DS4P)."""
     joined = frozenset(labels)
-    if not joined:
-        return joined
-    held = any(label.code == LEGAL_HOLD for label in joined)
-    return joined | {Label(CONFIDENTIALITY, "V" if held else "R")}
+    return joined | {Label(CONFIDENTIALITY, LEVELS[LABELS.marks(joined).level])} if joined else joined
 
 
 def lasting(contributions: Iterable[Contribution]) -> frozenset[Label]:
@@ -73,19 +79,22 @@ def lasting(contributions: Iterable[Contribution]) -> frozenset[Label]:
 
 
 def spread(found: Found, known: Known) -> tuple[Contribution, ...]:
-    """The record's own contributions, and those that its references bring."""
+    """The record's own contributions, those that its references bring, and what age makes of them."""
     reached = _Reached(known)
     brought = [
         Contribution(label, edge.place, edge.separable, f"{edge.basis}: {basis}")
         for edge in found.edges
         for label, basis in sorted(reached.through(edge, DEPTH).items())
     ]
-    return tuple(dict.fromkeys([*found.contributions, *brought]))
+    whole = [*found.contributions, *brought]
+    return tuple(dict.fromkeys([*whole, *by_age(whole, found.aged, known)]))
 
 
 def wanted(found: Found) -> Iterator[Ref]:
     """The records to fetch next to know what the references of one bring."""
-    return (edge.target for edge in found.edges if edge.target is not None)
+    yield from (edge.target for edge in found.edges if edge.target is not None)
+    if found.aged is not None:
+        yield from found.aged.patients
 
 
 class _Reached:
@@ -96,12 +105,20 @@ class _Reached:
         self._met: dict[tuple[Ref, int], dict[Label, str]] = {}
 
     def through(self, edge: Edge, steps: int) -> dict[Label, str]:
+        if edge.programme:
+            return self._made_by(edge.target)
         if edge.target is None:
             return {UNDETERMINED: "a reference that cannot be followed"}
         met = self._met.get((edge.target, steps))
         if met is None:
             met = self._met[edge.target, steps] = self._of(edge.target, steps)
         return met
+
+    def _made_by(self, target: Ref | None) -> dict[Label, str]:
+        found = None if target is None else self._known(target)
+        if found is None:
+            return {PART_2: "somebody who cannot be looked at"}
+        return {one.label: one.basis for one in found.contributions if one.label == PART_2}
 
     def _of(self, target: Ref, steps: int) -> dict[Label, str]:
         found = self._known(target)
@@ -115,6 +132,9 @@ class _Reached:
             for label, basis in self.through(edge, steps - 1).items():
                 if _travels(label, edge.separable):
                     met.setdefault(label, basis)
+        reasons = [Contribution(label, (), False, basis) for label, basis in met.items()]
+        for one in by_age(reasons, found.aged, self._known):
+            met.setdefault(one.label, one.basis)
         return met
 
 

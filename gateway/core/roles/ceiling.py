@@ -6,21 +6,24 @@ to hold does not, one that hides it does. Types and purposes are decided before 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from gateway.core.consent.labels import LABELS
+from gateway.core.consent.labels import LABELS, LabelRule
 from gateway.core.consent.purposes import BREAK_GLASS, covers
 from gateway.core.fhir import match
 from gateway.core.fhir.catalogue import Catalogue
+from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.release import Content
 from gateway.core.fhir.scan import Place
-from gateway.core.roles.elements import is_partial, withheld
+from gateway.core.roles.elements import is_partial, joined, withheld
 from gateway.core.roles.placeholders import Values, filled, values_of
-from gateway.core.roles.profile import IN_CASE, Profile, TypeRule
-from gateway.core.values import Label, Term, Token
+from gateway.core.roles.profile import Condition, Profile, TypeRule
+from gateway.core.studies import asking
+from gateway.core.studies.study import Study
+from gateway.core.values import FhirRequest, Label, Scope, Term, Token
 
 EMERGENCY: Final = "emergency"
 """The role of whoever breaks the glass, whatever their token says."""
@@ -37,20 +40,31 @@ class Sight(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The profiles that there are, by role. `required`: a token without a role sees nothing."""
+    """The profiles that there are, by role. `required`: a token without a role sees nothing. Tokens of the
+    clients of `studies` have the role of their study, whatever they say."""
 
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     required: bool = False
+    studies: tuple[Study, ...] = ()
+
+    def study(self, token: Token) -> Study | None:
+        """The study of the token's client."""
+        return next((one for one in self.studies if one.is_of(token)), None)
 
     def ceiling(
         self, token: Token, now_s: int, catalogue: Catalogue, bases: tuple[str, str]
     ) -> Ceiling | None:
         """What limits the token; None: no role does. A role that there is not sees nothing."""
-        role = EMERGENCY if BREAK_GLASS in token.purposes else token.role
+        study = self.study(token)
+        if study is not None:
+            role: str | None = study.role
+        else:
+            role = EMERGENCY if BREAK_GLASS in token.purposes else token.role
         if role is None and not self.required:
             return None
         profile = self.profiles.get(role or "", _NONE)
-        return Ceiling(profile, token.purposes, values_of(token, now_s), catalogue, bases)
+        begun = study is not None and study.has_begun(now_s)
+        return Ceiling(profile, token.purposes, values_of(token, now_s), catalogue, bases, study, begun)
 
 
 NO_ROLES: Final = Roles()
@@ -59,13 +73,16 @@ _NONE: Final = Profile(role="", about="", purposes=frozenset(), types={})
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """`values` are what placeholders stand for; `purposes` those of the token."""
+    """`values` are what placeholders stand for; `purposes` those of the token; `study` is its client's, and
+    has `begun` or not."""
 
     profile: Profile
     purposes: tuple[str, ...]
     values: Values
     catalogue: Catalogue
     bases: tuple[str, str]
+    study: Study | None = None
+    begun: bool = False
 
     @property
     def shows_labels(self) -> bool:
@@ -74,12 +91,17 @@ class Ceiling:
     @property
     def weighs_labels(self) -> bool:
         """Whether the labels of a record can make a difference."""
-        return self.profile.blocks is not None
+        return bool(self._blocked)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it shows nothing at all but in the time of the token's case."""
+        return self.profile.grace_s is not None
 
     def weighs_case(self, kind: str) -> bool:
         """Whether it matters for a record of the type if it belongs to the token's case."""
         rule = self.profile.rule(kind)
-        return rule is not None and rule.only is not None and IN_CASE in rule.only
+        return rule is not None and rule.asks_case
 
     # --- Before any record is asked for ------------------------------------------------------------
 
@@ -91,20 +113,43 @@ class Ceiling:
             return "The role of this token is for other purposes of use."
         if self.profile.rule(kind) is None:
             return f"The role of this token has no access to {kind}."
+        if self.profile.in_studies and self.study is None:
+            return "The client of this token has no study."
+        if self.study is not None and not (self.profile.in_studies and self.begun):
+            return "The study of this token has not begun."
         return None
+
+    @property
+    def only_with(self) -> Term | None:
+        """What every record meets that may be seen, of whatever type."""
+        return None if self.study is None else self.study.term
+
+    def refuses(self, request: FhirRequest, grants: Iterable[Scope], token: Token) -> str | None:
+        """Why this request for a type that it may see is not asked, in words for the caller."""
+        return None if self.study is None else asking.refusal(request, grants, token)
 
     def is_selective(self, kind: str) -> bool:
         """Whether it keeps records of a type back for what they hold."""
         rule = self.profile.rule(kind)
         return (
-            self.weighs_labels or kind in self.profile.never or (rule is not None and rule.only is not None)
+            self.study is not None
+            or self.is_timed
+            or self.weighs_labels
+            or kind in self.profile.never
+            or (rule is not None and rule.only is not None)
         )
 
     # --- Records -----------------------------------------------------------------------------------
 
     def blocks(self, labels: frozenset[Label]) -> bool:
-        rule = self.profile.blocks
-        return rule is not None and rule.denies(LABELS.marks(labels))
+        marks = LABELS.marks(labels) if self._blocked else None
+        return marks is not None and any(rule.denies(marks) for rule in self._blocked)
+
+    @property
+    def _blocked(self) -> tuple[LabelRule, ...]:
+        always = () if self.profile.blocks is None else (self.profile.blocks,)
+        less = self.profile.blocks_unless
+        return (*always, *(rule for purpose, rule in less if purpose not in self.purposes))
 
     def travels(self, kind: str, labels: frozenset[Label]) -> bool:
         """Whether a contained record of the type may stay in a container that is seen."""
@@ -112,11 +157,15 @@ class Ceiling:
 
     def sight(self, facts: Facts, content: Content, within: Within | None) -> Sight | None:
         """What is seen of a record, whose labels are none of those that are blocked; None: nothing. `within`
-        is None for a token without a case."""
+        is None for a token without a case, or whose case is not open now."""
+        if self.is_timed and within is None:
+            return None
         rule = self.profile.rule(facts.type)
         if rule is None or self.refusal(facts.type) is not None or self._is_never(facts, content):
             return None
         if rule.only is not None and not self._is_one(rule, facts, content, within):
+            return None
+        if self.study is not None and not self.study.holds(facts, content(), self.catalogue, self.bases):
             return None
         return Sight(self._trims(rule, facts, content))
 
@@ -125,14 +174,14 @@ class Ceiling:
         return any(self._holds(terms, content) is not False for terms in queries)
 
     def _is_one(self, rule: TypeRule, facts: Facts, content: Content, within: Within | None) -> bool:
-        for condition in rule.only or ():
-            if condition == IN_CASE:
-                holds = self.profile.open_without_case if within is None else within(facts, content)
-            else:
-                holds = self._holds(condition, content)
-            if holds is True:
-                return True
-        return False
+        return any(self._meets(condition, facts, content, within) for condition in rule.only or ())
+
+    def _meets(self, condition: Condition, facts: Facts, content: Content, within: Within | None) -> bool:
+        if condition.in_case:
+            belongs = self.profile.open_without_case if within is None else within(facts, content)
+            if belongs is not True:
+                return False
+        return not condition.terms or self._holds(condition.terms, content) is True
 
     def _holds(self, terms: tuple[Term, ...], content: Content) -> bool | None:
         """Whether all terms hold; None if that cannot be told."""
@@ -151,8 +200,16 @@ class Ceiling:
         if not any(is_partial(each) for each in (rule, *(each for _, each in inner))):
             return None
         tree = content()
-        found = [*withheld(tree, rule, ())]
+        found = [*withheld(tree, self._with_more(rule, tree), ())]
         for index, each in inner:
             if each is not None:
-                found += withheld(tree["contained"][index], each, ("contained", index))
+                held = tree["contained"][index]
+                found += withheld(held, self._with_more(each, held), ("contained", index))
         return tuple(found)
+
+    def _with_more(self, rule: TypeRule, tree: Tree) -> TypeRule:
+        """The rule with what is needed of this resource alone."""
+        for more in rule.more:
+            if rule.keep is not None and self._holds(more.when, lambda: tree) is True:
+                rule = replace(rule, keep=joined(rule.keep, more.keep))
+        return rule

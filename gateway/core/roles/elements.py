@@ -15,6 +15,15 @@ def is_partial(rule: TypeRule | None) -> bool:
     return rule is not None and (rule.keep is not None or rule.drop is not None)
 
 
+def joined(names: Names, more: Names) -> Names:
+    """The elements of both."""
+    found = dict(names)
+    for name, parts in more.items():
+        known = found.get(name, parts)
+        found[name] = None if known is None or parts is None else joined(known, parts)
+    return found
+
+
 ALWAYS: Final = frozenset(
     {"resourceType", "id", "meta", "implicitRules", "language", "contained", "modifierExtension"}
 )

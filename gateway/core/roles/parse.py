@@ -8,21 +8,25 @@ has the type.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway.core.consent.labels import LABELS, LabelRule
 from gateway.core.consent.purposes import PURPOSES
 from gateway.core.fhir import match
 from gateway.core.fhir.catalogue import Catalogue
+from gateway.core.roles.elements import joined
 from gateway.core.roles.placeholders import SAMPLES, filled
-from gateway.core.roles.profile import IN_CASE, WHOLE, Condition, Names, Profile, TypeRule
-from gateway.core.roles.source import Faults, Spot, Text
+from gateway.core.roles.profile import WHOLE, Condition, More, Names, Profile, TypeRule
+from gateway.core.roles.source import Faults, Listed, Spot, Table, Text
 from gateway.core.smart.constraints import Refusal, parse_constraints
+from gateway.core.studies.elements import ELEMENTS, makes, needed
 from gateway.core.values import Term
 
 ANY: Final = "*"
 ALL: Final = "all"
+STUDY: Final = "study"
+CASE: Final = "case"
 
 
 _HOURS: Final = re.compile(r"(\d{1,4})h")
@@ -56,7 +60,8 @@ class _Reading:
         self.has_case = False
 
     def profile(self, root: Spot) -> Profile:
-        needed, more = ("role", "about", "purposes", "types"), ("labels", "case", "never", "blocks")
+        needed = ("role", "about", "purposes", "types")
+        more = ("labels", "case", "never", "blocks", "transform")
         read, faults = self.faults.members(root, "the profile", needed, more), self.faults
         if "role" in read:
             faults.name(read["role"], "role, which is the name of the file", (self.role,))
@@ -69,17 +74,22 @@ class _Reading:
         roots = faults.names(case["roots"], "roots", self.kinds) if "roots" in case else ()
         without = faults.name(case["without"], "without", ("nothing", "whole")) if "without" in case else None
         self.has_case = "case" in read
+        if "transform" in read:
+            self.transform(read)
+        blocks, unless = self.blocks(read["blocks"]) if "blocks" in read else (None, ())
         return Profile(
             role=self.role,
             about=about or "",
             purposes=frozenset(purposes),
             types=self.types(read["types"]) if "types" in read else {},
             never=self.never(read["never"]) if "never" in read else {},
-            blocks=self.blocks(read["blocks"]) if "blocks" in read else None,
+            blocks=blocks,
+            blocks_unless=unless,
             roots=frozenset(roots),
             open_without_case=without == "whole",
             grace_s=self.grace(case["grace"]) if "grace" in case else None,
             shows_labels=labels == "shown",
+            in_studies="transform" in read,
         )
 
     def grace(self, spot: Spot) -> int | None:
@@ -89,15 +99,21 @@ class _Reading:
             self.faults.add(spot, "grace is a number of hours, such as 24h")
         return None if hours is None else int(hours[1]) * 3600
 
-    def blocks(self, spot: Spot) -> LabelRule | None:
-        named = []
+    def blocks(self, spot: Spot) -> tuple[LabelRule | None, tuple[tuple[str, LabelRule], ...]]:
+        """The labels that are blocked, and by purpose those that it opens."""
+        named: dict[str | None, list[str]] = {}
         for one in self.faults.items(spot, "blocks"):
-            text = self.faults.text(one, "a label")
+            row = self.faults.members(one, "a label", ("label", "unless")) if isinstance(one, Table) else {}
+            unless = self.faults.name(row["unless"], "unless", PURPOSES.codes) if "unless" in row else None
+            label = row.get("label", one)
+            text = None if isinstance(label, Table) else self.faults.text(label, "a label")
             if text is not None and not LABELS.knows(text):
-                self.faults.add(one, f"blocks: there is no label {text}")
+                self.faults.add(label, f"blocks: there is no label {text}")
             elif text is not None:
-                named.append(text)
-        return LABELS.rule(named)
+                named.setdefault(unless, []).append(text)
+        rules = {unless: LABELS.rule(texts) for unless, texts in named.items()}
+        opened = ((unless, rule) for unless, rule in rules.items() if unless is not None and rule is not None)
+        return rules.get(None), tuple(opened)
 
     def never(self, spot: Spot) -> dict[str, tuple[tuple[Term, ...], ...] | None]:
         found: dict[str, tuple[tuple[Term, ...], ...] | None] = {}
@@ -121,33 +137,77 @@ class _Reading:
         if isinstance(spot, Text):
             self.faults.name(spot, kind, (ALL,))
             return WHOLE
-        read = self.faults.members(spot, kind, (), ("only", "keep", "drop"))
+        read = self.faults.members(spot, kind, (), ("only", "keep", "drop", "more"))
         if "keep" in read and "drop" in read:
             self.faults.add(read["drop"], f"{kind}: keep says what stays, drop what goes: one of them")
         if "keep" in read and kind == ANY:
             self.faults.add(read["keep"], "types.*: keep is for one type")
+        if "more" in read and "keep" not in read:
+            self.faults.add(read["more"], f"{kind}: more is beside keep")
+        keep = self.elements(f"{kind}.keep", read["keep"]) if "keep" in read else None
         return TypeRule(
             only=self.only(kind, read["only"]) if "only" in read else None,
-            keep=self.elements(f"{kind}.keep", read["keep"]) if "keep" in read else None,
+            keep=keep,
+            more=self.more(kind, read["more"], keep) if keep is not None and "more" in read else (),
             drop=self.elements(f"{kind}.drop", read["drop"]) if "drop" in read else None,
         )
+
+    # --- Studies -----------------------------------------------------------------------------------
+
+    def transform(self, read: Mapping[str, Spot]) -> None:
+        """Records of a study are made anew: of what can be, and nothing else."""
+        faults = self.faults
+        faults.name(read["transform"], "transform", (STUDY,))
+        for name in {"labels", "case"} & read.keys():
+            faults.add(read[name], f"transform: a study has no {name}")
+        for kind, (key, rule) in _rows(read.get("types")).items():
+            keep = _rows(rule).get("keep")
+            if kind not in ELEMENTS:
+                faults.add(key, f"transform: {kind} cannot be made anew")
+            elif keep is None:
+                faults.add(key, f"transform: {kind} has to say what it keeps")
+            else:
+                self.kept(kind, keep[1])
+
+    def kept(self, kind: str, keep: Spot) -> None:
+        spots = [one for one in (keep.spots if isinstance(keep, Listed) else ()) if isinstance(one, Text)]
+        names = {one.text.partition(".")[0]: one for one in spots}
+        for name, one in names.items():
+            if not makes(kind, name):
+                self.faults.add(one, f"transform: {kind}.{name} cannot be made anew")
+        for name in needed(kind, frozenset(names)):
+            self.faults.add(keep, f"transform: {kind} has to keep {name}")
 
     # --- Conditions --------------------------------------------------------------------------------
 
     def only(self, kind: str, spot: Spot) -> tuple[Condition, ...]:
         found: list[Condition] = []
         for one in self.faults.items(spot, f"{kind}.only"):
-            if isinstance(one, Text) and one.text == IN_CASE:
-                if not self.has_case:
-                    self.faults.add(one, f"{kind}.only: the profile says nothing of a case")
-                found.append(IN_CASE)
-            elif kind == ANY:
+            first, both, rest = one.text.partition("&") if isinstance(one, Text) else ("", "", "")
+            in_case = first == CASE
+            if in_case and not self.has_case:
+                self.faults.add(one, f"{kind}.only: the profile says nothing of a case")
+            if kind == ANY and (both or not in_case):
                 self.faults.add(one, "types.*: only takes case alone")
+            elif in_case:
+                found.append(Condition(self.query(kind, Text(rest, one.line)) if both else (), in_case=True))
             else:
-                found.append(self.query(kind, one))
+                found.append(Condition(self.query(kind, one)))
         return tuple(found)
 
-    def query(self, kind: str, spot: Spot) -> tuple[Term, ...]:
+    def more(self, kind: str, spot: Spot, keep: Names) -> tuple[More, ...]:
+        found = []
+        for one in self.faults.items(spot, f"{kind}.more"):
+            read = self.faults.members(one, f"{kind}.more", ("when", "keep"))
+            if "when" in read and "keep" in read:
+                names = self.elements(f"{kind}.more.keep", read["keep"])
+                if names and joined(keep, names) == keep:
+                    self.faults.add(read["keep"], f"{kind}.more.keep: all of it is kept anyway")
+                found.append(More(self.query(kind, read["when"], everywhere=False), names))
+        return tuple(found)
+
+    def query(self, kind: str, spot: Spot, *, everywhere: bool = True) -> tuple[Term, ...]:
+        """A query that each release of those that have the type can evaluate, or if not `everywhere` one."""
         text = self.faults.text(spot, f"a query of {kind}")
         try:
             terms = parse_constraints(text or "")
@@ -156,11 +216,17 @@ class _Reading:
             if text is not None:
                 self.faults.add(spot, f"{kind}: {wrong}")
             return ()
+        known = [catalogue for catalogue in self.catalogues if kind in catalogue.types]
         for term, sample in zip(terms, samples, strict=True):
-            for catalogue in self.catalogues:
-                known = kind in catalogue.types
-                if known and (sample is None or not match.evaluable(catalogue, kind, sample)):
-                    self.faults.add(spot, f"{kind}: {term.name} cannot be evaluated in {catalogue.release}")
+            missing: list[str] = [
+                catalogue.release
+                for catalogue in known
+                if sample is None or not match.evaluable(catalogue, kind, sample)
+            ]
+            if not everywhere:
+                missing = ["any release"] if known and len(missing) == len(known) else []
+            for release in missing:
+                self.faults.add(spot, f"{kind}: {term.name} cannot be evaluated in {release}")
         return terms
 
     # --- Elements ----------------------------------------------------------------------------------
@@ -176,6 +242,12 @@ class _Reading:
             elif not _added(tree, text.split(".")):
                 self.faults.add(one, f"{what}: {text} is part of another, or the other of it")
         return tree
+
+
+def _rows(spot: Spot | None) -> dict[str, tuple[Spot, Spot]]:
+    """Key and value by the text of the key, of a table whose faults are told elsewhere."""
+    rows = spot.rows if isinstance(spot, Table) else ()
+    return {key.text: (key, value) for key, value in rows if isinstance(key, Text)}
 
 
 _ELEMENT: Final = re.compile(r"[a-z][A-Za-z0-9]*(?:\[x\])?(?:\.[a-z][A-Za-z0-9]*(?:\[x\])?)*")

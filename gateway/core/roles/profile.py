@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 from gateway.core.consent.labels import LabelRule
 from gateway.core.values import Term
@@ -16,21 +16,38 @@ from gateway.core.values import Term
 Names: TypeAlias = "Mapping[str, Names | None]"
 """Element names; None: the whole element, else the names of its parts. `medication[x]` is a choice."""
 
-IN_CASE: Final[Literal["case"]] = "case"
-"""The condition that a record belongs to the case of the token."""
 
-Condition: TypeAlias = tuple[Term, ...] | Literal["case"]
-"""What a record must be: all of the search terms hold for it, or it belongs to the case."""
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a record must be: all of the search terms hold for it, and `in_case` it belongs to the token's
+    case."""
+
+    terms: tuple[Term, ...] = ()
+    in_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class More:
+    """Elements that are needed of a record for which all of `when` hold."""
+
+    when: tuple[Term, ...]
+    keep: Names
 
 
 @dataclass(frozen=True, slots=True)
 class TypeRule:
     """Records of a type for which one of the conditions `only` holds (None: all of them), with the elements
-    `keep` (None: all) but for those of `drop`."""
+    `keep` (None: all) and what there is `more` of some, but for those of `drop`."""
 
     only: tuple[Condition, ...] | None = None
     keep: Names | None = None
     drop: Names | None = None
+    more: tuple[More, ...] = ()
+
+    @property
+    def asks_case(self) -> bool:
+        """Whether it matters if a record belongs to the token's case."""
+        return any(condition.in_case for condition in self.only or ())
 
 
 WHOLE: Final = TypeRule()
@@ -39,11 +56,13 @@ WHOLE: Final = TypeRule()
 @dataclass(frozen=True, slots=True)
 class Profile:
     """`types` by name, `*` for all that have no rule of their own; `never` are conditions by type, one of
-    which hides a record, None for the type itself; `blocks` the labels whose records are not seen.
+    which hides a record, None for the type itself; `blocks` the labels whose records are not seen, and
+    `blocks_unless` those whose records are seen for a purpose alone.
 
     `roots` are the types that a case may be of. `open_without_case`: a token without one is not limited to a
     case. `grace_s`: a case is open in its own time and so many seconds longer; None: at any time.
-    `shows_labels`: the role needs to know how sensitive records are.
+    `shows_labels`: the role needs to know how sensitive records are. `in_studies`: it sees records made anew
+    for a study, and nothing without one.
     """
 
     role: str
@@ -52,10 +71,12 @@ class Profile:
     types: Mapping[str, TypeRule]
     never: Mapping[str, tuple[tuple[Term, ...], ...] | None] = field(default_factory=dict)
     blocks: LabelRule | None = None
+    blocks_unless: tuple[tuple[str, LabelRule], ...] = ()
     roots: frozenset[str] = frozenset()
     open_without_case: bool = False
     grace_s: int | None = None
     shows_labels: bool = False
+    in_studies: bool = False
 
     def rule(self, kind: str) -> TypeRule | None:
         """The rule for a type; None: the role sees none of it."""

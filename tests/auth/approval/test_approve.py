@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sqlmodel import Session, col, func, select
 
 from gateway.auth.clients.registry import Secrets
@@ -32,7 +31,6 @@ from tests.auth.counter import (
     Reader,
     Visitor,
     answer_of,
-    open_counter,
 )
 from tests.auth.site import PASSWORD
 from tests.support.house import PUBLIC
@@ -41,19 +39,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HL7 = "http://terminology.hl7.org/CodeSystem"
 NOT_OBSERVATIONS = re.compile(r"later|t[.](?!Observation$).*")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Counter]:
-    async with open_counter(tmp_path_factory.mktemp("counter")) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def visitor(counter: Counter) -> AsyncIterator[Visitor]:
-    counter.desk.ahead_s = 0
-    async with counter.browse() as browser:
-        yield browser
 
 
 def consents_of(counter: Counter, patient: str = "pat-a") -> tuple[Consent, ...]:

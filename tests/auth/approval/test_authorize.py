@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from random import Random
 from urllib.parse import quote, urlencode
 
 import pytest
-import pytest_asyncio
 
 from gateway.auth.store import requests
 from gateway.errors import StateUnavailable
-from tests.auth.counter import ASK, OTHER, PLAIN, REDIRECT, STATE, Counter, Visitor, answer_of, open_counter
+from tests.auth.counter import ASK, OTHER, PLAIN, REDIRECT, STATE, Counter, Visitor, answer_of
 from tests.support.house import BASE
 
 LONG = "x" * 2049
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Counter]:
-    async with open_counter(tmp_path_factory.mktemp("counter")) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def visitor(counter: Counter) -> AsyncIterator[Visitor]:
-    counter.desk.ahead_s = 0
-    async with counter.browse() as browser:
-        yield browser
 
 
 # --- Nowhere to send the browser -------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest_asyncio
 from gateway.auth.approval.encounters import GATEWAY, MOST
 from gateway.core.values import Ref, Token
 from gateway.errors import LedgerUnavailable
-from tests.auth.counter import Counter, Visitor, answer_of, application, open_counter
+from tests.auth.counter import Counter, Visitor, answer_of, application
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -63,12 +63,6 @@ class Walk:
             raise self.failing
         bundle = {"resourceType": "Bundle", "entry": [{"resource": each} for each in self.resources]}
         return self.status, json.dumps(bundle).encode()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Counter]:
-    async with open_counter(tmp_path_factory.mktemp("counter")) as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="module")

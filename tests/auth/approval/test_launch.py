@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import pytest_asyncio
 from sqlmodel import select
 
 from gateway.auth.store.database import digest_of
 from gateway.auth.store.launches import KEPT_S, LASTS_S, Launch
-from tests.auth.counter import LAUNCH_URI, OPERATOR, Counter, open_counter
+from gateway.core.smart.kinds import CASE_TYPES
+from tests.auth.counter import LAUNCH_URI, OPERATOR, Counter
 from tests.support.house import BASE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Counter]:
-    async with open_counter(tmp_path_factory.mktemp("counter")) as opened:
-        yield opened
 
 
 async def kept(counter: Counter) -> list[Launch]:
@@ -46,6 +39,10 @@ GOOD: dict[str, dict[str, Any]] = {
     "without an encounter": {"encounter": None},
     "without a patient": {"patient": None, "encounter": None},
     "of a patient": {"user": "Patient/pat-a"},
+    "a case": {"case": "Claim/7"},
+    "a case that is the encounter": {"case": "Encounter/enc-1"},
+    "the case of an encounter that is not told": {"case": "Encounter/2", "encounter": None},
+    **{f"a case of {kind}": {"case": f"{kind}/x.1-A", "encounter": None} for kind in CASE_TYPES},
     "the base": {"base": BASE},
     "the base with a slash": {"base": f"{BASE}/"},
     "its address": {"launch_uri": LAUNCH_URI},
@@ -74,6 +71,17 @@ BAD: dict[str, dict[str, Any]] = {
     "dots": {"patient": ".."},
     "no patient's encounter": {"patient": None},
     "odd encounter": {"encounter": "a b"},
+    "nobody's case": {"case": "Claim/7", "patient": None, "encounter": None},
+    "a case of another encounter": {"case": "Encounter/2"},
+    "a case of another type": {"case": "Observation/7"},
+    "a case of no type": {"case": "7"},
+    "a case in small letters": {"case": "claim/7"},
+    "a case without an id": {"case": "Claim/"},
+    "a case of dots": {"case": "Claim/.."},
+    "a version of a case": {"case": "Claim/7/_history/1"},
+    "a case by address": {"case": f"{BASE}/Claim/7"},
+    "no text for a case": {"case": ["Claim/7"]},
+    "an empty case": {"case": ""},
     "another base": {"base": "https://other.example/fhir"},
     "two slashes": {"base": f"{BASE}//"},
     "another address": {"launch_uri": "https://evil.example/launch"},

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from gateway.auth.glass.notices import Told, add
 from gateway.consents.draft import Draft
 from gateway.consents.service import ConsentService
 from gateway.core.consent.rule import State
 from gateway.errors import LedgerUnavailable
-from tests.auth.counter import Counter, Reader, Visitor, open_counter
+from tests.auth.counter import Counter, Reader, Visitor
 from tests.support.house import PUBLIC
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCOPE = "launch/patient offline_access patient/Patient.rs patient/Goal.rs"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def counter(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Counter]:
-    async with open_counter(tmp_path_factory.mktemp("counter")) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def visitor(counter: Counter) -> AsyncIterator[Visitor]:
-    counter.desk.ahead_s = 0
-    async with counter.browse() as browser:
-        yield browser
 
 
 async def allowed(visitor: Visitor, login: str = "anna", scope: str = SCOPE) -> dict[str, Any]:

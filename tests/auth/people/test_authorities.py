@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from gateway.auth.people.authorities import LONGEST_AUTHORITY_S
+from gateway.auth.people.authorities import LONGEST_AUTHORITY_S, comes_of_age_s
 from gateway.auth.people.registry import Person, Profile
 from gateway.core.canon import b64url
 from gateway.core.values import Ref
@@ -140,6 +141,56 @@ async def test_one_that_cannot_be_is_not_recorded(site: Site, mum: Person, wrong
 async def test_the_first_and_the_last_end_there_can_be(site: Site, mum: Person, until_s: int) -> None:
     await site.authorities.allow(**{**GIVEN, "until_s": until_s})
     assert await site.authorities.acts_for(mum, START_S) == ("child-1",)
+
+
+YEAR_S = 365 * DAY_S
+
+
+@pytest.mark.parametrize("relationship", ["PRN", "MTH", "FTH", "GUARD"])
+async def test_who_brings_up_a_child_does_so_until_it_is_of_age(
+    site: Site, mum: Person, relationship: str
+) -> None:
+    birthday_s = START_S + YEAR_S
+    wish = {**GIVEN, "relationship": relationship, "until_s": START_S + 2 * YEAR_S, "of_age_s": birthday_s}
+    made = await site.authorities.allow(**wish)
+    assert made.until_s == birthday_s - 1
+    assert site.recorded[-1].facts["exp"] == birthday_s - 1
+    assert await site.authorities.acts_for(mum, birthday_s - 1) == ("child-1",)
+    assert await site.authorities.acts_for(mum, birthday_s) == ()
+    sooner = await site.authorities.allow(**{**wish, "until_s": START_S + 5})
+    assert sooner.until_s == START_S + 5
+
+
+@pytest.mark.parametrize("of_age_s", [START_S, START_S - YEAR_S])
+async def test_who_is_of_age_has_nobody_who_brings_them_up(site: Site, mum: Person, of_age_s: int) -> None:
+    with pytest.raises(BadRequest, match="of age"):
+        await site.authorities.allow(**GIVEN, of_age_s=of_age_s)
+    made = await site.authorities.allow(**{**GIVEN, "relationship": "POWATT"}, of_age_s=of_age_s)
+    assert made.until_s == GIVEN["until_s"]
+
+
+@pytest.mark.parametrize(
+    ("born", "age", "second"),
+    [
+        ("2010-05-17", 18, "2028-05-16T10:00:00+00:00"),
+        ("2010-05", 18, "2028-04-30T10:00:00+00:00"),
+        ("2010", 18, "2027-12-31T10:00:00+00:00"),
+        ("2008-02-29", 18, "2026-02-27T10:00:00+00:00"),
+        ("2008-02-29", 20, "2028-02-28T10:00:00+00:00"),
+        ("2010-05-17", 16, "2026-05-16T10:00:00+00:00"),
+    ],
+)
+def test_the_first_moment_at_which_somebody_may_be_of_age(born: str, age: int, second: str) -> None:
+    """Where the day begins first, 14 hours before it does in UTC."""
+    assert datetime.fromtimestamp(comes_of_age_s(born, age), UTC).isoformat() == second
+
+
+@pytest.mark.parametrize(
+    "born", ["", "17.5.2010", "2010-13-01", "2010-02-30", "2010-05-17T10:00Z", "9999-01-01", "ge2010"]
+)
+def test_a_birth_date_that_is_none(born: str) -> None:
+    with pytest.raises(BadRequest):
+        comes_of_age_s(born, 18)
 
 
 async def test_an_authority_is_for_somebody_and_known_to_be_ended(site: Site, mum: Person) -> None:

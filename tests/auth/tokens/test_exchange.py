@@ -159,6 +159,26 @@ async def test_a_used_one_is_not_made_fresh_by_a_failure(desk: Desk) -> None:
     said(await desk.refresh(answer["refresh_token"]), 400, "invalid_grant")
 
 
+async def test_out_of_its_time_a_consultation_is_not_renewed_and_nothing_used_up(desk: Desk) -> None:
+    desk.in_time = False
+    answer = await desk.granted(role="telehealth")  # the first token is no renewal
+    assert not desk.renewals
+    entries = len(desk.recorded)
+    said(await desk.refresh(answer["refresh_token"]), 400, "invalid_grant")
+    [(base, token, now_s)] = desk.renewals
+    assert (base, token.role, str(token.root), token.patient) == (
+        BASE,
+        "telehealth",
+        "Encounter/enc-1",
+        "pat-a",
+    )
+    assert token.issued_at_s == now_s
+    assert len(desk.recorded) == entries
+    desk.ahead_s = GRACE_S + 1
+    desk.in_time = True  # it was prolonged
+    await refreshed(desk, answer["refresh_token"])
+
+
 async def test_a_withdrawn_consent_ends_the_grant(desk: Desk) -> None:
     consent = await desk.permit()
     answer = await desk.granted(consent=consent.id)
@@ -223,6 +243,24 @@ async def test_who_acts_for_another_does_so_while_the_authority_lasts(desk: Desk
     for answer in (first, second):
         assert desk.is_over(await desk.verify(answer["access_token"]))
     assert {entry.facts["rsn"] for entry in desk.entries("token.revoke")} == {"authority-ended"}
+
+
+@pytest.mark.parametrize("role", ["proxy", "caregiver"])
+async def test_the_role_of_who_acts_takes_an_authority(desk: Desk, role: str) -> None:
+    by_look_up = await desk.approve(user="Practitioner/prac-1", role=role)  # a professional's needs none
+    said(await desk.exchange(by_look_up), 400, "invalid_request")
+    assert desk.recorded.count("token.issue") == 0
+    consent = await desk.permit()
+    await desk.may_act()
+    acting = await desk.granted(consent=consent.id, user="RelatedPerson/rp-1", role=role)
+    assert (await desk.verify(acting["access_token"])).role == role
+    assert desk.entries("token.issue")[-1].facts["aut"] == [1, "h" * 43]
+
+
+async def test_for_their_own_records_nobody_acts(desk: Desk) -> None:
+    consent = await desk.permit()
+    own = await desk.granted(consent=consent.id, user="Patient/pat-a", role="proxy")
+    assert (await desk.verify(own["access_token"])).role == "patient"
 
 
 async def test_an_authority_counts_to_its_last_second(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -50,6 +51,15 @@ async def test_a_client_learns_all_of_its_own_token(desk: Desk) -> None:
         "patient": answer["patient"],
         **{name: answer[name] for name in CONTEXT},
     }
+
+
+async def test_the_case_is_told_of_both_tokens(desk: Desk) -> None:
+    context = json.dumps({**CONTEXT, "case": "Claim/7"})
+    answer = await of_symmetric(desk, context=context, role="doctor")
+    assert answer["case"] == "Claim/7"
+    for token in (answer["access_token"], answer["refresh_token"]):
+        assert (await desk.introspect(token))["case"] == "Claim/7"
+    assert "case" not in await desk.introspect((await of_symmetric(desk))["access_token"])
 
 
 async def test_the_user_is_told_only_to_a_client_that_may_know(desk: Desk) -> None:

@@ -37,7 +37,7 @@ SCOPES: Final = (
     "patient/*.rs", "patient/Observation.rs", "patient/Observation.r", "patient/Condition.s",
     "patient/Observation.rs?code=1", "patient/*.rs?code=1&status=2",
 )  # fmt: skip
-CODES: Final = ("N", "R", "V", "HIV", "SUD", "ETHUD", "https://x.example|Z")
+CODES: Final = ("N", "R", "V", "HIV", "SUD", "ETHUD", "42CFRPart2", "https://x.example|Z")
 FOREIGN: Final = label("https://y.example|Q")
 ODD: Final = (Label("", ""), label("hiv"), Label(CONFIDENTIALITY, "NR"), Label("", "Hiv "))
 LAWFUL: Final = (label("LEGALHOLD"), label("HIPAASelfPay"))

@@ -48,10 +48,13 @@ class Oracle:
 
     def _law_forbids(self) -> bool:
         codes = {label.code.strip().upper() for label in self.what.labels}
+        return "LEGALHOLD" in codes or ("HIPAASELFPAY" in codes and self._plan())
+
+    def _plan(self) -> bool:
         asked = set(self.who.purposes)
         payer = "role:payer" in self.who.identities or "role" not in self.who.known
-        plan = not asked or asked & PURPOSES.below("HPAYMT") or (asked & PURPOSES.below("HOPERAT") and payer)
-        return "LEGALHOLD" in codes or bool("HIPAASELFPAY" in codes and plan)
+        operates = asked & PURPOSES.below("HOPERAT") and payer
+        return bool(not asked or asked & PURPOSES.below("HPAYMT") or operates)
 
     def _standing(self, patient: str, given: Sequence[Consent]) -> list[Consent]:
         own = [consent for consent in given if consent.patient == patient]
@@ -67,7 +70,7 @@ class Oracle:
         stopped = [consent for consent in standing if consent.state is State.STOPPED]
         if any(self._stops(consent.root, Match(), purpose) for consent in stopped):
             return False
-        if any(found[consent.id] and self._counts(consent) for consent in live):
+        if any(self._opens(consent, found[consent.id]) and self._counts(consent) for consent in live):
             return True
         if not self._implied(patient, purpose) or stopped:
             return False
@@ -99,6 +102,18 @@ class Oracle:
             return own
         inner = (self._purposes_of(below, wanted, own) for below in here.exceptions)
         return frozenset().union(*inner)
+
+    def _opens(self, consent: Consent, deciding: Sequence[Node]) -> bool:
+        """A health plan gets records of a programme by a permit that names them."""
+        if "42CFRPART2" not in {label.code.strip().upper() for label in self.what.labels} or not self._plan():
+            return bool(deciding)
+        return any("42CFRPart2" in self._labels_of(consent.root, node, frozenset()) for node in deciding)
+
+    def _labels_of(self, here: Node, wanted: Node, above: frozenset[str]) -> frozenset[str]:
+        own = here.match.labels or above
+        if here is wanted:
+            return own
+        return frozenset().union(*(self._labels_of(below, wanted, own) for below in here.exceptions))
 
     def _counts(self, consent: Consent) -> bool:
         bound = self.only is None or consent.id in self.only

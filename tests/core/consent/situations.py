@@ -7,10 +7,12 @@ first of June 2026 to read a plain Observation of `p1`.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from gateway.consents.draft import instant
+from gateway.core.consent.authors import as_told, not_told
 from gateway.core.consent.content import RecordContent
 from gateway.core.consent.evaluate import Asker, Bound, ResourceFacts, Rules, bind
 from gateway.core.consent.membership import Membership
@@ -29,6 +31,7 @@ _CASE: Final = {
     "consents",
     "request",
     "record",
+    "agents",
     "labels",
     "patients",
     "rules",
@@ -98,7 +101,9 @@ def record_of(case: dict[str, Any]) -> ResourceFacts:
     tree = {**_RECORD, **case.get("record", {})}
     kind, ident = tree["resourceType"], tree["id"]
     labels = frozenset(label(text) for text in case.get("labels", []))
-    content = RecordContent(kind, ident, lambda: tree, R4, BASES)
+    read = case.get("agents", [])  # null: the Provenance was not read
+    agents = not_told if read is None else partial(as_told, [{"reference": agent} for agent in read])
+    content = RecordContent(kind, ident, lambda: tree, R4, BASES, agents=agents)
     return ResourceFacts(kind, labels, frozenset(case.get("patients", ["p1"])), ident, content)
 
 

@@ -13,6 +13,7 @@ from gateway.core.consent.rule import Consent, Node, Period, State
 from gateway.core.consent.verdict import BreakGlass
 from tests.core.consent.build import (
     NOW_S,
+    OPT_IN,
     asker,
     bound,
     consents,
@@ -88,6 +89,13 @@ def test_weighs_labels(expected: bool, given: tuple[Node | Consent, ...]) -> Non
     """As above, but for rules that look at nothing else than content."""
     content_alone = given == SENSITIVE[5][2]
     assert bound(consents(*given)).weighs_labels("p1") is (expected and not content_alone)
+
+
+def test_where_records_are_held_their_labels_matter_for_everybody() -> None:
+    held = replace(OPT_IN, holds=frozenset({"LITIGATION"}))
+    assert bound(consents(to_app()), rules=held).label_sensitive("p1")
+    assert bound(consents(to_app()), asker(me="p1"), rules=held).label_sensitive("p1")
+    assert not bound(consents(to_app()), rules=OPT_IN).label_sensitive("p1")
 
 
 def test_labels_do_not_matter_for_oneself() -> None:

@@ -1,8 +1,7 @@
-"""Cases: what is followed from each kind of root, what is not, and when a consultation is open."""
+"""Cases: what is followed from each kind of root, and what is not."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.consent.cases import Case, Wish, closure, is_member, window
-from gateway.core.consent.rule import Period
+from gateway.core.consent.cases import Case, Wish, closure, is_member, may_hold
 from gateway.core.fhir.catalogue import Catalogue, Release
 from gateway.core.fhir.compartment import reference_of
 from gateway.core.fhir.elements import values_at
-from gateway.core.fhir.literals import parse_date
 from gateway.core.values import Ref
 from gateway.mapping import load_catalogue
 
@@ -272,6 +269,25 @@ def test_a_type_without_cases_is_refused() -> None:
         closure(ref("Observation/1"), {}, load_catalogue("R4"), BASES)
 
 
+@pytest.mark.parametrize(
+    ("root", "kind", "may"),
+    [
+        ("Encounter", "Encounter", True),
+        ("Encounter", "Observation", True),
+        ("Encounter", "Practitioner", False),
+        ("Encounter", "Patient", False),
+        ("EpisodeOfCare", "EpisodeOfCare", True),
+        ("EpisodeOfCare", "Encounter", True),
+        ("EpisodeOfCare", "Organization", False),
+        ("ServiceRequest", "Practitioner", True),  # an order can name anything
+        ("Claim", "Patient", True),
+        ("Observation", "Observation", False),
+    ],
+)
+def test_which_types_a_case_can_hold(root: str, kind: str, may: bool) -> None:
+    assert may_hold(root, kind, load_catalogue("R4")) == may
+
+
 # --- Laws ------------------------------------------------------------------------------------------
 
 NAMES = [
@@ -303,67 +319,8 @@ def test_a_further_record_takes_none_away(
     assert case_of(root, store).members <= case_of(root, both).members
 
 
-# --- Windows ---------------------------------------------------------------------------------------
-
-
-@functools.cache
-def second(text: str) -> int:
-    return int(parse_date(text)[1].low.timestamp())
-
-
-@pytest.mark.parametrize(
-    ("release", "tree", "opens", "closes"),
-    [
-        (
-            "R4",
-            record("Appointment/1", start="2026-05-10T10:00:00Z", end="2026-05-10T10:30:00Z"),
-            "2026-05-10T09:45:00Z",
-            "2026-05-11T10:30:01Z",
-        ),
-        (
-            "R4",
-            record("Appointment/1", start="2026-05-10T10:00:00+02:00", end="2026-05-10T10:30:00+02:00"),
-            "2026-05-10T07:45:00Z",
-            "2026-05-11T08:30:01Z",
-        ),
-        (
-            "R4",
-            record("Encounter/5", period={"start": "2026-05-10", "end": "2026-05-17"}),
-            "2026-05-09T23:45:00Z",
-            "2026-05-19T00:00:00Z",
-        ),
-        # It goes on: each day it has to be looked at anew.
-        (
-            "R4",
-            record("Encounter/5", period={"start": "2026-05-10T10:00:00Z"}),
-            "2026-05-10T09:45:00Z",
-            "2026-05-11T10:00:00Z",
-        ),
-        (
-            "R5",
-            record("Encounter/5", actualPeriod={"start": "2026-05-10T10:00:00Z"}),
-            "2026-05-10T09:45:00Z",
-            "2026-05-11T10:00:00Z",
-        ),
-    ],
-)
-def test_a_window(release: Release, tree: dict[str, Any], opens: str, closes: str) -> None:
-    assert window(tree, load_catalogue(release)) == Period(second(opens), second(closes))
-    assert window(tree, load_catalogue(release), grace_s=0) == Period(second(opens), second(closes) - 86_400)
-
-
-@pytest.mark.parametrize(
-    "tree",
-    [
-        record("Appointment/1"),
-        record("Appointment/1", start="soon", end="2026-05-10T10:30:00Z"),
-        record("Appointment/1", start="2026-05-10T10:00:00Z", end="later"),
-        record("Appointment/1", end="2026-05-10T10:30:00Z"),
-        record("Encounter/5", period={"end": "2026-05-10"}),
-        record("Encounter/5", period={"start": "2026-05-10", "end": "2026-05-09"}),
-        record("Patient/pat-a"),
-    ],
-    ids=str,
-)
-def test_without_its_times_a_consultation_is_never_open(tree: dict[str, Any]) -> None:
-    assert window(tree, load_catalogue("R4")) is None
+@given(STORES, st.sampled_from(NAMES))
+def test_no_member_is_of_a_type_that_the_case_cannot_hold(store: list[dict[str, Any]], root: str) -> None:
+    kind, catalogue = ref(root).type, load_catalogue("R4")
+    for name, answer in belonging(root, store).items():
+        assert answer == "-" or may_hold(kind, ref(name).type, catalogue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import jiter
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.consent.authors import SOMEBODY, AgentsFor, Author, as_hoped, as_told, hopes, not_told
 from gateway.core.consent.content import RecordContent, interval_of
-from gateway.core.consent.membership import Membership
+from gateway.core.consent.membership import NOBODY, Membership
 from gateway.core.consent.rule import PROFILES, DataRef, Period
 from gateway.core.consent.verdict import Content
 from gateway.core.fhir.addresses import Bases
@@ -27,9 +29,18 @@ YEAR_2022 = Period(1_640_995_200, 1_672_531_199)
 LOINC = "http://loinc.org"
 
 
-def content(record: dict[str, Any], *others: dict[str, Any]) -> Content:
+NOBODY_ELSE = partial(as_told, ())
+
+
+def content(
+    record: dict[str, Any],
+    *others: dict[str, Any],
+    agents: AgentsFor = NOBODY_ELSE,
+    membership: Membership = NOBODY,
+) -> Content:
     known = {Ref(other["resourceType"], other["id"]): other for other in others}
-    return RecordContent(record["resourceType"], record["id"], lambda: record, R4, BASES, known.get)
+    kind, ident = record["resourceType"], record["id"]
+    return RecordContent(kind, ident, lambda: record, R4, BASES, known.get, membership, agents)
 
 
 def shown(answer: bool | None) -> str:
@@ -109,8 +120,87 @@ MEMBERSHIP = Membership(
 )
 def test_who_writes_for_whom(author: str, data: str, expected: str) -> None:
     record = OBSERVATION | {"performer": [{"reference": author}]}
-    asked = RecordContent("Observation", "1", lambda: record, R4, BASES, membership=MEMBERSHIP)
-    assert shown(asked.relates(DataRef("authoredby", Ref(*data.split("/"))))) == expected
+    rule = DataRef("authoredby", Ref(*data.split("/")))
+    assert shown(content(record, membership=MEMBERSHIP).relates(rule)) == expected
+    agents = partial(as_told, [{"reference": author}])
+    assert shown(content(OBSERVATION, agents=agents, membership=MEMBERSHIP).relates(rule)) == expected
+
+
+# --- What Provenance says --------------------------------------------------------------------------
+
+ANN = {"reference": "Practitioner/ann"}
+TWIN = {"reference": "Practitioner/ann2"}
+
+
+@pytest.mark.parametrize(
+    ("record", "agents", "expected"),
+    [
+        (OBSERVATION, [ANN], "+"),
+        (OBSERVATION, [TWIN, ANN], "+"),
+        (OBSERVATION, [{"reference": "Practitioner/ann/_history/2"}], "+"),
+        (OBSERVATION, [{"reference": "http://up.example/fhir/Practitioner/ann"}], "+"),
+        (OBSERVATION, [TWIN], "-"),
+        (OBSERVATION, [{"reference": "Patient/ann"}], "-"),
+        (OBSERVATION, [{"reference": "http://other.example/fhir/Practitioner/ann"}], "?"),
+        (OBSERVATION, [{"reference": "PractitionerRole/r"}], "?"),
+        (OBSERVATION, [{"reference": "#ann"}], "?"),
+        (OBSERVATION, [{"identifier": {"value": "ann"}}], "?"),
+        (OBSERVATION, [TWIN, {"display": "Ann"}], "?"),
+        (OBSERVATION, [TWIN, None], "?"),
+        (OBSERVATION, [None, ANN], "+"),
+        (OBSERVATION, [], "?"),
+        (OBSERVATION, None, "?"),
+        (OBSERVATION | BY_ANN, None, "+"),
+        (OBSERVATION | BY_ANN, [TWIN], "+"),
+        (OBSERVATION | {"performer": [TWIN]}, None, "?"),
+        (OBSERVATION | {"performer": [TWIN]}, [], "-"),
+        (OBSERVATION | {"performer": [TWIN]}, [ANN], "+"),
+        (OBSERVATION | {"performer": [{"display": "x"}]}, [TWIN], "?"),
+        (VISIT, [ANN], "+"),
+        ({"resourceType": "Patient", "id": "pat-a"}, [ANN], "-"),
+        ({"resourceType": "Patient", "id": "pat-a"}, None, "-"),
+        ({"resourceType": "Provenance", "id": "v", "agent": [{"who": ANN}]}, [], "+"),
+        ({"resourceType": "Provenance", "id": "v", "agent": [{"who": TWIN, "onBehalfOf": ANN}]}, [], "+"),
+        ({"resourceType": "Provenance", "id": "v", "agent": [{"who": TWIN}]}, [], "-"),
+        ({"resourceType": "Provenance", "id": "v", "agent": [{"who": TWIN}]}, [ANN], "-"),
+        ({"resourceType": "Provenance", "id": "v", "signature": [{"who": ANN}]}, [], "?"),
+    ],
+    ids=str,
+)
+def test_who_made_it_by_its_provenance(
+    record: dict[str, Any], agents: list[Any] | None, expected: str
+) -> None:
+    told = not_told if agents is None else partial(as_told, agents)
+    rule = DataRef("authoredby", Ref("Practitioner", "ann"))
+    assert shown(content(record, agents=told).relates(rule)) == expected
+
+
+A, B, C = (Ref("Practitioner", name) for name in "abc")
+
+
+@pytest.mark.parametrize(
+    ("authors", "expected"),
+    [
+        ([], [set()]),
+        ([Author(A, False)], [{A}]),
+        ([Author(A, True)], [set()]),
+        ([Author(A, False), Author(B, True)], [{A}]),
+        ([Author(A, False), Author(B, True), Author(B, False)], [{A}, {A, B}]),
+        (
+            [Author(A, True), Author(A, False), Author(B, True), Author(B, False)],
+            [set(), {A}, {B}, {A, B}],
+        ),
+    ],
+)
+def test_the_best_is_hoped_for_authors(authors: list[Author], expected: list[set[Ref]]) -> None:
+    assert hopes(authors) == set(map(frozenset, expected))
+
+
+@given(st.sets(st.sampled_from([A, B, C])), st.sampled_from([A, B, C]))
+def test_a_hope_tells_each_author_apart(hope: set[Ref], author: Ref) -> None:
+    asked = content(OBSERVATION, agents=partial(as_hoped, frozenset(hope)))
+    assert asked.relates(DataRef("authoredby", author)) is (author in hope)
+    assert (as_hoped(frozenset(hope), author) == (SOMEBODY,)) is (author not in hope)
 
 
 # --- Classes, codes, dates, terms ------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Laws of evaluation over generated consents, and the oracle: what must be true of every decision.
 
-`pytest tests/core/consent/test_laws.py --hypothesis-profile=thorough` tries each law 2 000 times and more.
+`pytest tests/core/consent/test_laws.py --hypothesis-profile=thorough` tries each law 10 000 times and more.
 """
 
 from __future__ import annotations

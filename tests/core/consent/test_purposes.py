@@ -14,6 +14,9 @@ CASES = [
     ({"HRESCH"}, "CLINTRCHPC", True),
     ({"HRESCH"}, "CLINTRL", False),
     ({"HPAYMT", "HRESCH"}, "ELIGVER", True),
+    ({"HPAYMT"}, "PMTDS", True),
+    ({"PMTDS"}, "HPAYMT", False),
+    ({"COVERAGE"}, "PMTDS", False),
     ({"HOPERAT"}, "METAMGT", True),
     ({"TREAT"}, "BTG", False),
     ({"ETREAT"}, "BTG", False),
@@ -30,5 +33,5 @@ def test_covers(named: set[str], asked: str, expected: bool) -> None:
 
 
 def test_the_table_is_hl7s() -> None:
-    assert len(PURPOSES.codes) == 59
+    assert len(PURPOSES.codes) == 60
     assert PURPOSES.below("PATRQT") == {"PATRQT", "FAMRQT", "PWATRNY", "SUPNWK"}

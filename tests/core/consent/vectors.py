@@ -9,9 +9,11 @@ from __future__ import annotations
 import calendar
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.core.consent.authors import as_told
 from gateway.core.consent.content import RecordContent
 from gateway.core.consent.evaluate import Asker, Bound, ResourceFacts, Rules, bind
 from gateway.core.consent.labels import ACT_CODE, CONFIDENTIALITY, LEVELS
@@ -86,7 +88,7 @@ def record_of(vector: dict[str, Any]) -> ResourceFacts:
     if resource["unknownLabel"]:
         labels.append(Label("https://labels.example", "X"))
     tree = {"resourceType": kind, "id": ident, **_BODY.get(kind, {}), **_clinical(kind, resource)}
-    content = RecordContent(kind, ident, lambda: tree, R4, BASES)
+    content = RecordContent(kind, ident, lambda: tree, R4, BASES, agents=partial(as_told, ()))
     return ResourceFacts(kind, frozenset(labels), frozenset(resource["patients"]), ident, content)
 
 

@@ -144,6 +144,8 @@ EDITS: list[tuple[str, bytes, Any, bytes | None]] = [
     ("empties an object and its parent", b'{"a":{"b":{"c":1}},"d":1}', {"a": {"b": {"c": DROP}}}, b'{"d":1}'),
     ("drops an element", b'{"a":[1,7.10,3]}', {"a": {0: DROP}}, b'{"a":[7.10,3]}'),
     ("empties an array", b'{"a":[1],"b":2}', {"a": {0: DROP}}, b'{"b":2}'),
+    ("leaves nothing but nulls", b'{"a":[null,1,null],"b":2}', {"a": {1: DROP}}, b'{"b":2}'),
+    ("leaves a null beside a value", b'{"a":[null,1,2]}', {"a": {1: DROP}}, b'{"a":[null,2]}'),
     ("edits elements", b'[{"x":1,"y":2},{"x":1}]', {0: {"x": DROP}, 1: b"null"}, b'[{"y":2},null]'),
     ("empties everything", b'{"a":1}', {"a": DROP}, None),
     ("keeps escapes elsewhere", b'{"a":"\\u00e9\\/","b":1}', {"b": DROP}, b'{"a":"\\u00e9\\/"}'),

@@ -52,12 +52,12 @@ def test_contained(inner: dict[str, Any], stranger: bool) -> None:
         )
     )
     assert found.strangers == ((1,) if stranger else ())
-    record = R4.access(inner.get("resourceType", "")).kind == "compartment" and not stranger
     labels = frozenset({Label("s", "c")} if "meta" in inner and not stranger else ())
-    assert found.inner == ((Inner(1, "#c", inner["resourceType"], labels),) if record else ())
+    doctor = Inner(0, "#p", "Practitioner", frozenset())
+    record = None if stranger else Inner(1, "#c", inner["resourceType"], labels)
+    assert found.inner == ((doctor,) if record is None else (doctor, record))
     outside = [mention for mention in found.mentions if mention.place[0] != "contained"]
-    target = next(iter(found.inner), None)
-    assert outside == ([Mention(("focus", 0), target, True)] if stranger or record else [])
+    assert outside == [Mention(("focus", 0), record, True)]
     assert found.labels == labels
 
 
@@ -68,9 +68,10 @@ def test_a_contained_label_that_is_not_understood(security: object) -> None:
     assert found.inner[0].labels == found.labels == {Label("", "")}
 
 
-LOCAL: list[tuple[str, list[dict[str, Any]], str, bool]] = [
-    ("a doctor", [{"id": "c"}], "#c", False),
-    ("a doctor with the sign in the id", [{"id": "#c"}], "#c", False),
+DOCTOR = Inner(0, "#c", "Practitioner", frozenset())
+LOCAL: list[tuple[str, list[dict[str, Any]], str, Inner | bool]] = [
+    ("a doctor", [{"id": "c"}], "#c", DOCTOR),
+    ("a doctor with the sign in the id", [{"id": "#c"}], "#c", DOCTOR),
     ("the container", [{"id": "c"}], "#", False),
     ("nothing", [{"id": "c"}], "#MRN-B", True),
     ("nothing, without an id", [{}], "#", False),
@@ -78,15 +79,17 @@ LOCAL: list[tuple[str, list[dict[str, Any]], str, bool]] = [
     ("two of one id", [{"id": "c"}, {"id": "c"}], "#c", True),
     ("a stranger of a doctor's id", [{"id": "c"}, {"id": "c", "resourceType": "Patient"}], "#c", True),
 ]
+"""`True`: the reference goes, whatever becomes of what is contained; a record: it goes with that."""
 
 
 @pytest.mark.parametrize(
     ("inner", "reference", "masked"), [row[1:] for row in LOCAL], ids=[row[0] for row in LOCAL]
 )
-def test_local_references(inner: list[dict[str, Any]], reference: str, masked: bool) -> None:
+def test_local_references(inner: list[dict[str, Any]], reference: str, masked: Inner | bool) -> None:
     held = [{"resourceType": "Practitioner", **resource} for resource in inner]
     found = of(observation(contained=held, focus=[{"reference": reference, "display": "d"}]))
-    assert found.mentions == ((Mention(("focus", 0), None, True),) if masked else ())
+    target = masked if isinstance(masked, Inner) else None
+    assert found.mentions == ((Mention(("focus", 0), target, True),) if masked else ())
 
 
 def test_a_contained_resource_speaks_as_its_own_type() -> None:

@@ -144,6 +144,24 @@ CASES: dict[str, tuple[dict[str, Any], list[Place], dict[str, Any]]] = {
         [("valueString",)],
         {"_valueString": None},
     ),
+    "one of several primitives, with what is beside it": (
+        {
+            "resourceType": "Patient",
+            "id": "a",
+            "address": [{"line": ["x", "HIV"], "_line": [None, {"id": "y"}]}],
+        },
+        [("address", 0, "line", 1)],
+        {"address": [{"line": ["x"]}]},
+    ),
+    "what is beside another stays": (
+        {
+            "resourceType": "Patient",
+            "id": "a",
+            "name": [{"given": ["x", "HIV"], "_given": [{"id": "y"}, None]}],
+        },
+        [("name", 0, "given", 1)],
+        {"name": [{"given": ["x"], "_given": [{"id": "y"}]}]},
+    ),
     "a shape that is none, whole": ({**OBSERVATION, "note": {"text": "n"}}, [("note", 0)], {"note": None}),
     "a text in the place of an object": ({**OBSERVATION, "note": "n"}, [("note", "text")], {"note": None}),
     "nothing there": (OBSERVATION, [("note", 3), ("component", 0, "code")], {}),

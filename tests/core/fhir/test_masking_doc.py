@@ -11,6 +11,7 @@ from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.facts import facts_of
 from gateway.core.fhir.release import Candidate, build_instance
 from gateway.core.fhir.telling import Telling
+from gateway.core.released import Lines, no_consent
 from gateway.core.values import Label, Shape
 from gateway.mapping import load_catalogue, load_outlines
 
@@ -31,6 +32,6 @@ def test_the_example_is_made_so() -> None:
     )
     made = build_instance(candidate, frozenset(), Shape(), load_outlines("R4"), Telling("explicit", EGRESS))
     assert json.loads(made) == json.loads(after)
-    line = candidate.line.rstrip("\n")
+    line = Lines(None, no_consent).text([candidate], None).rstrip("\n")
     assert line in (DOCS / "formats.md").read_text("utf-8")
     assert f"{line[:27]}… {line[line.index('REDACTED') :]}" in page

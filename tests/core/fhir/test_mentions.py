@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts, facts_of
 from gateway.core.fhir.mentions import Mention
 from gateway.core.values import Ref
@@ -27,7 +28,7 @@ def observation(**more: Any) -> dict[str, Any]:
     return {"resourceType": "Observation", "id": "x", "subject": {"reference": "Patient/a"}, **more}
 
 
-def whole(place: tuple[str | int, ...], target: Ref | None = None) -> Mention:
+def whole(place: tuple[str | int, ...], target: Ref | Inner | None = None) -> Mention:
     return Mention(place, target, True)
 
 
@@ -35,6 +36,7 @@ def hushed(target: Ref | None, *words: str) -> Mention:
     return Mention(FOCUS, target, False, words)
 
 
+HELD = Inner(0, "#p", "Practitioner", frozenset())
 FOCUS: tuple[str | int, ...] = ("focus", 0)
 ALL = whole(FOCUS)
 SPOKEN = hushed(SEEN, "display")
@@ -64,7 +66,7 @@ MENTIONS: list[tuple[str, dict[str, Any], Mention | None]] = [
     ("logical, a person", {"type": "Patient", "identifier": {"value": "1"}}, ALL),
     ("logical, a record", {"type": "Condition", "display": "d"}, ALL),
     ("logical, a doctor", {"type": "Practitioner", "display": "Dr."}, None),
-    ("a contained one that stays", {"reference": "#p", "display": "d"}, None),
+    ("a contained one", {"reference": "#p", "display": "d"}, whole(FOCUS, HELD)),
     ("no reference", {"reference": None, "display": "d"}, ALL),
     ("a number", {"reference": 7, "display": "d"}, ALL),
     ("a record, with more", {"reference": "Observation/y", "extension": []}, hushed(SEEN, "extension")),

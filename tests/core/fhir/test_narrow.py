@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.fhir import narrow
 from gateway.core.smart.scopes import parse_scopes
-from gateway.core.values import Scope
+from gateway.core.values import Scope, Term
 from gateway.mapping import load_catalogue
 
 R4 = load_catalogue("R4")
@@ -50,3 +50,16 @@ def _scope(query: str) -> Scope:
     text = f"patient/Observation.s?{query}".removesuffix("?")
     [scope] = parse_scopes(text, types={"Observation"}, evaluable=lambda kind, term: True).resources
     return scope
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        (Term("code", ("a|1", "a|2")), (("code", "a|1,a|2"),)),
+        (Term("code", tuple(f"a|{number}" for number in range(51))), ()),
+        (None, ()),
+    ],
+    ids=["two", "too many", "none"],
+)
+def test_to_values(term: Term | None, expected: narrow.Pairs) -> None:
+    assert narrow.to_values(term) == expected

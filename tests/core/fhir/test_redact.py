@@ -128,7 +128,7 @@ def test_a_banned_record_goes_with_its_references() -> None:
     )
     raw = json.dumps(tree).encode()
     facts = facts_of(raw, R4, BASES)
-    assert [inner.index for inner in facts.inner] == [1]
+    assert [inner.index for inner in facts.inner] == [0, 1]
     assert redact(raw, facts, frozenset()) is raw
     left = json.loads(redact(raw, facts, frozenset(), frozenset({1})))
     assert left == {
@@ -136,6 +136,8 @@ def test_a_banned_record_goes_with_its_references() -> None:
         "contained": [doctor],
         "focus": [MASK, {"reference": "#p"}],
     }
+    left = json.loads(redact(raw, facts, frozenset(), frozenset({0})))
+    assert (left["contained"], left["focus"][1]) == ([CONDITION], MASK)
 
 
 def test_one_of_two_records_is_banned() -> None:

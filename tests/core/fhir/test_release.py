@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.consent.egress import EGRESS
+from gateway.core.consent.egress import EGRESS, PART_2
 from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.contained import Inner
@@ -23,10 +23,10 @@ from gateway.core.fhir.release import (
     as_judged,
     build_instance,
     build_searchset,
-    lines_of_versions,
     review_page,
 )
 from gateway.core.fhir.scan import Place
+from gateway.core.fhir.security import Basis
 from gateway.core.fhir.telling import NOTICE, Notice, Telling
 from gateway.core.values import Label, Ref, Shape
 from gateway.errors import UpstreamUnusable
@@ -45,6 +45,10 @@ class Said:
     cuts: tuple[Place, ...] = ()
     trims: tuple[Place, ...] | None = None
     left: frozenset[Label] | None = None
+    because: tuple[tuple[str, int, str], ...] = ()
+    overridden: tuple[tuple[str, int, str], ...] = ()
+    labels: frozenset[Label] = frozenset()
+    told: tuple[Basis, ...] = ()
 
 
 SILENT = Telling("silent", EGRESS)
@@ -251,6 +255,39 @@ def test_a_mention_is_kept_for_who_sees_its_target() -> None:
     assert b'"d"' not in build_instance(candidate, frozenset(), Shape(), OUTLINES, SILENT)
 
 
+ON_ELEMENT = "http://hl7.org/fhir/uv/security-label-ds4p/StructureDefinition/extension-inline-sec-label"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(ON_ELEMENT, ON_ELEMENT.replace("http:", "https:"), f"{ON_ELEMENT}|1.0.0", f"{ON_ELEMENT}/"),
+        "http://hospital.example/inline-sec-label",
+    ],
+)
+@pytest.mark.parametrize("escaped", [None, "-", "s", "c", "l"])
+def test_labels_of_elements_stay_behind_however_they_are_written(address: str, escaped: str | None) -> None:
+    label = {"url": address, "valueCoding": {"system": "x", "code": "HIV"}}
+    text = json.dumps(observation(_issued={"extension": [label]}, issued="2026-01-01T00:00:00Z"))
+    if escaped is not None:
+        before, _, after = text.rpartition("inline-sec-label")
+        text = before + "inline-sec-label".replace(escaped, f"\\u{ord(escaped):04x}") + after
+    of = facts(text.encode())
+    assert of.inline
+    made = json.loads(build_instance(Candidate(text.encode(), of), frozenset(), Shape(), OUTLINES, SILENT))
+    assert made == observation(issued="2026-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    "more", [{"url": f"{ON_ELEMENT}x"}, {"url": "http://x.example/\u00e9", "valueString": "<\n"}]
+)
+def test_another_extension_stays(more: dict[str, Any]) -> None:
+    raw = json.dumps(observation(extension=[more])).encode()
+    of = facts(raw)
+    assert of.inline == ("sec-label" in more["url"])
+    assert build_instance(Candidate(raw, of), frozenset(), Shape(), OUTLINES, SILENT) == raw
+
+
 OUTCOME = {"resource": json.loads(NOTICE), "search": {"mode": "outcome"}}
 
 
@@ -283,6 +320,91 @@ def test_a_searchset_says_that_something_may_be_withheld(
     assert entries("b") == entries() == of_none
 
 
+LEVEL = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+def labelled(ident: str, *codes: str, patient: str = "a", **more: Any) -> dict[str, Any]:
+    security = [{"system": LEVEL if len(code) == 1 else ACT_CODE, "code": code} for code in codes]
+    return observation(ident, patient, meta={"security": security}, **more)
+
+
+DRUG = {"resourceType": "Medication", "id": "m", "meta": {"security": [{"system": LEVEL, "code": "R"}]}}
+CONTAINING: dict[str, Any] = {"contained": [DRUG], "focus": [{"reference": "#m"}]}
+
+
+@pytest.mark.parametrize(
+    ("records", "marked"),
+    [
+        ([], None),
+        ([observation("1")], None),
+        ([observation("1"), labelled("2", "N")], "N"),
+        ([labelled("1", "L"), labelled("2", "L")], "L"),
+        ([labelled("1", "N"), labelled("2", "V"), labelled("3", "R")], "V"),
+        ([labelled("1", "N"), labelled("2", "HIV")], "R"),
+        ([labelled("1", "N"), labelled("2", "V", patient="b")], "N"),
+        ([observation("1"), labelled("2", "V", patient="b")], None),
+        ([labelled("1", "NORDSCLCD")], None),
+        ([labelled("1", "42CFRPart2")], "R"),
+        ([observation("1", **CONTAINING)], "R"),
+    ],
+)
+def test_a_searchset_is_as_confidential_as_the_most_confidential_in_it(
+    records: list[dict[str, Any]], marked: str | None
+) -> None:
+    """Of what is in it, not of what was withheld; and nothing else is said of it."""
+    made = searchset(review(bundle(*records)))
+    said = None if marked is None else {"security": [{"system": LEVEL, "code": marked}]}
+    assert made.get("meta") == said
+    assert list(made)[:2] == ["resourceType", "type" if said is None else "meta"]
+
+
+def test_labels_that_were_found_count_for_a_reader_who_is_told() -> None:
+    [candidate] = review(bundle(observation("1"))).candidates
+    judged = Said(True, "consent", told=(Basis(Label(ACT_CODE, "HIV"), "hiv.json row 1"),))
+    page = Review((candidate._replace(judgement=judged),), {}, complete=True)
+    for telling, marked in ((replace(SILENT, shown=True), "R"), (SILENT, None)):
+        made = json.loads(build_searchset(page, frozenset(), Shape(), OUTLINES, "b", "s", None, telling))
+        said = made.get("meta", {}).get("security")
+        assert said == (None if marked is None else [{"system": LEVEL, "code": marked}])
+
+
+MARKS = ["NORDSCLCD", "RedisclosureProhibitionMark"]
+
+
+@pytest.mark.parametrize(
+    ("came", "judged", "codes"),
+    [
+        ([], Said(True, "consent", labels=frozenset({PART_2})), MARKS),
+        ([], Said(True, "consent", labels=frozenset({Label(ACT_CODE, "SUD")})), []),
+        (["NORDSCLCD"], Said(True, "consent", labels=frozenset({PART_2})), MARKS),
+        (["HIV"], Said(True, "consent", labels=frozenset({PART_2, Label(ACT_CODE, "HIV")})), ["R", *MARKS]),
+        # Its reason was of a programme, and was cut out.
+        (
+            [],
+            Said(True, "consent", (("reasonCode",),), left=frozenset(), labels=frozenset({PART_2})),
+            [],
+        ),
+        (
+            [],
+            Said(True, "consent", (("note",),), left=frozenset({PART_2}), labels=frozenset({PART_2})),
+            MARKS,
+        ),
+    ],
+)
+def test_what_was_found_puts_obligations_on_what_leaves(
+    came: list[str], judged: Said, codes: list[str]
+) -> None:
+    """Whether or not the upstream knew of it, and whether or not something was cut; each once."""
+    security = [{"system": ACT_CODE, "code": code} for code in came]
+    record = observation("1", reasonCode=[{}], note=[{}]) | ({"meta": {"security": security}} if came else {})
+    [candidate] = review(bundle(record)).candidates
+    made = as_judged(candidate, judged, lambda *_: True)
+    told = json.loads(build_instance(made, frozenset(), Shape(), OUTLINES, SILENT))
+    said = [coding["code"] for coding in told.get("meta", {}).get("security", ())]
+    assert sorted(said) == sorted(codes)
+
+
 def test_mentions_of_a_record_that_is_cut_do_not_speak() -> None:
     found = review(bundle(observation("1"), observation("2")))
     [whole, other] = found.candidates
@@ -303,12 +425,16 @@ def test_contained_records_are_judged() -> None:
         observation("1", contained=[doctor, condition("c", "HIV"), condition("d")]), observation("2")
     )
 
+    asked: list[str] = []
+
     def but_hiv(holder: Facts, inner: Inner, content: Content) -> bool:
-        assert (holder.id, inner.type) == ("1", "Condition")
+        assert holder.id == "1"
+        asked.append(inner.type)
         return Label("s", "HIV") not in inner.labels
 
     found = review_page(body, "Observation", BASES, (), facts, of_a, but_hiv)
     assert [candidate.banned for candidate in found.candidates] == [{1}, frozenset()]
+    assert asked == ["Practitioner", "Condition", "Condition"]
     first = searchset(found)["entry"][0]["resource"]
     assert first["contained"] == [doctor, condition("d")]
     assert [candidate.banned for candidate in review(body).candidates] == [frozenset()] * 2
@@ -318,15 +444,6 @@ def test_contained_records_are_judged() -> None:
         but_hiv,
     )
     assert alone.banned == frozenset()
-
-
-def test_lines_of_versions() -> None:
-    raws = [json.dumps(observation(id, meta={"versionId": "3"})).encode() for id in ("2", "1")]
-    bare = json.dumps(observation("3")).encode()
-    candidates = [Candidate(raw, facts(raw)) for raw in (*raws, bare)]
-    lines = lines_of_versions(candidates).splitlines()
-    assert [line.split()[0] for line in lines] == ["Observation/1/3", "Observation/2/3", "Observation/3/"]
-    assert all(len(line.split()[1]) == 64 for line in lines)
 
 
 @given(

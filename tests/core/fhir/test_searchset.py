@@ -37,7 +37,7 @@ def with_(change: bytes, instead_of: bytes) -> bytes:
 
 
 def test_links_and_matches() -> None:
-    assert searchset._short_way(BODY) == searchset._long_way(BODY) == Page(LINKS, [FIRST, SECOND])
+    assert searchset._short_way(BODY) == searchset._long_way(BODY) == Page(LINKS, [FIRST, SECOND], 2)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_links_and_matches() -> None:
 )
 def test_only_matches(search: bytes, matches: list[bytes]) -> None:
     body = with_(search, b'{"mode":"match"}')
-    assert read_page(body) == Page(LINKS, matches)
-    assert searchset._short_way(body) in (None, Page(LINKS, matches))
+    assert read_page(body) == Page(LINKS, matches, 2)
+    assert searchset._short_way(body) in (None, Page(LINKS, matches, 2))
 
 
 NOT_STRICT = {

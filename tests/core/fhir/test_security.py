@@ -11,7 +11,9 @@ from gateway.core.consent.egress import EGRESS
 from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.facts import facts_of
 from gateway.core.fhir.release import Candidate, build_instance
+from gateway.core.fhir.security import CLASSIFIER, Basis
 from gateway.core.fhir.telling import Telling
+from gateway.core.judgement import Judgement
 from gateway.core.values import Label, Shape
 from gateway.mapping import load_catalogue
 
@@ -39,16 +41,19 @@ def coding(text: str) -> dict[str, str]:
     return {"system": found.system, "code": found.code}
 
 
-def leaving(tree: dict[str, Any], left: str | None = None, *, shown: bool = False) -> dict[str, Any]:
-    """What leaves of `tree`; with `left`, the labels of what remains once its note is cut."""
+def leaving(
+    tree: dict[str, Any], left: str | None = None, *, shown: bool = False, told: tuple[Basis, ...] = ()
+) -> dict[str, Any]:
+    """What leaves of `tree`; with `left`, the labels of what remains once its note is cut, and `told` those
+    that were found in it."""
     whole = {"resourceType": "Observation", "id": "x", "subject": {"reference": "Patient/a"}, **tree}
     raw = json.dumps(whole).encode()
     candidate = Candidate(raw, facts_of(raw, R4, BASES))
     if left is not None:
         candidate = candidate._replace(cuts=(("note",),), left=frozenset(map(label, left.split())))
-    made: dict[str, Any] = json.loads(
-        build_instance(candidate, frozenset(), Shape(), {}, Telling("silent", EGRESS, shown=shown))
-    )
+    candidate = candidate._replace(judgement=Judgement(True, "consent", told=told))
+    telling = Telling("silent", EGRESS, shown=shown, classifier=CLASSIFIED)
+    made: dict[str, Any] = json.loads(build_instance(candidate, frozenset(), Shape(), {}, telling))
     return made
 
 
@@ -129,6 +134,74 @@ def test_odd_codings(listed: Any, leave: str) -> None:
     made = leaving({"meta": {"security": listed}})
     assert security(made) == leave
     assert "extension" not in json.dumps(made)
+    assert leaving({"meta": {"security": listed}}, shown=True)["meta"]["security"]
+
+
+CLASSIFIED = "Consentry, mappings sha256:00"
+
+
+@pytest.mark.parametrize(
+    ("labels", "found", "left", "shown"),
+    [
+        ("", "HIV", None, "R HIV*"),
+        ("N", "HIV", None, "R HIV*"),
+        ("R HIV", "HIV", None, "R HIV"),
+        ("R HIV", "SEX HIV", None, "R HIV SEX*"),
+        ("V", "HIV", None, "V HIV*"),
+        ("", "LEGALHOLD", None, "V LEGALHOLD*"),
+        ("", "42CFRPart2", None, "R NORDSCLCD RedisclosureProhibitionMark 42CFRPart2*"),
+        ("R HIV", "SEX", "N", "R SEX*"),
+        ("N", "R", None, "R"),
+        ("", "V HIV", None, "V HIV*"),
+        ("HIV", "", "", ""),
+    ],
+)
+def test_who_may_know_is_told_what_was_found(labels: str, found: str, left: str | None, shown: str) -> None:
+    """And by whom, and on what it rests; `*` marks a label that says so. Others are told as without it."""
+    tree = {"meta": {"security": [coding(text) for text in labels.split()]}, "note": [{"text": "n"}]}
+    told = tuple(Basis(label(text), f"row of {text} at #/code") for text in found.split())
+    made = leaving(tree, left, shown=True, told=told)
+    said = [f"{name(each)}{'*' * ('extension' in each)}" for each in made.get("meta", {}).get("security", ())]
+    assert " ".join(said) == shown
+    for each in made.get("meta", {}).get("security", ()):
+        if "extension" in each:
+            assert each["extension"] == [
+                {"url": CLASSIFIER, "valueReference": {"display": CLASSIFIED}},
+                {"url": BASIS, "valueCoding": {"display": f"row of {each['code']} at #/code"}},
+            ]
+    assert leaving(tree, left, told=told) == leaving(tree, left)
+
+
+def test_of_a_meta_that_says_nothing_else() -> None:
+    told = (Basis(label("HIV"), "hiv.json row 1 at #/code"),)
+    assert security(leaving({}, shown=True, told=told)) == "R HIV"
+    assert security(leaving({"meta": {"security": 7}}, shown=True, told=told)) == "V HIV"
+    contained = [{"resourceType": "Medication", "id": "m"}]
+    made = leaving({"contained": contained, "focus": [{"reference": "#m"}]}, shown=True, told=told)
+    assert made["contained"] == contained
+
+
+RELATED = {"url": "http://hl7.org/related", "valueRelatedArtifact": {"type": "justification"}}
+SAID = {"url": BASIS, "valueCoding": coding("42CFRPart2")}
+
+
+@pytest.mark.parametrize(
+    ("extension", "kept"),
+    [
+        ([SAID], [SAID]),
+        ([RELATED, SAID], [SAID]),
+        ([{**SAID, "valueCoding": {**coding("HIV"), "extension": []}}], None),
+        ([{"url": BASIS, "valueReference": {"reference": "Consent/1"}}], None),
+        ([{"url": CLASSIFIER, "valueReference": {"reference": "Device/1"}}], None),
+        ([7], None),
+        (7, None),
+    ],
+)
+def test_what_the_upstream_says_of_a_basis_is_shown_with_its_label(extension: Any, kept: Any) -> None:
+    tree = {"meta": {"security": [{**coding("HIV"), "extension": extension}]}}
+    made = leaving(tree, shown=True)["meta"]["security"]
+    assert made[0] == {**coding("HIV"), **({} if kept is None else {"extension": kept})}
+    assert "extension" not in json.dumps(leaving(tree))
 
 
 def test_labels_without_need_of_change_keep_their_bytes() -> None:

@@ -57,6 +57,26 @@ def test_whose_record_it_is(owners: set[str], labels: set[str]) -> None:
     assert not any(one.separable for one in found.contributions)
 
 
+WHERE = {"address": [{"city": "x"}, {"city": "y"}], "telecom": [{"value": "x"}], "name": [{"family": "x"}]}
+
+
+@pytest.mark.parametrize(
+    ("tree", "owners", "places"),
+    [
+        ({"resourceType": "Patient", **WHERE}, {"p4"}, ["address.0", "address.1", "telecom.0"]),
+        ({"resourceType": "Patient", "contact": [{"relationship": []}]}, {"p4"}, ["contact.0"]),
+        ({"resourceType": "RelatedPerson", **WHERE}, {"p4"}, ["address.0", "address.1", "telecom.0"]),
+        ({"resourceType": "Patient", **WHERE}, {"p5"}, []),
+        ({"resourceType": "Practitioner", **WHERE}, {"p4"}, []),
+        ({"resourceType": "Patient", "name": [{"family": "x"}]}, {"p4"}, []),
+    ],
+)
+def test_where_a_victim_is(tree: dict[str, Any], owners: set[str], places: list[str]) -> None:
+    found = labeller(victims=["p4"]).found(tree["resourceType"], tree, frozenset(owners))
+    said = [(one.label.code, dotted(one.place), one.separable) for one in found.contributions]
+    assert said == [("SDV", place, True) for place in places]
+
+
 @pytest.mark.parametrize("tree", [None, 7, "x", [], [{}]])
 def test_what_is_no_record_may_be_any(tree: Any) -> None:
     labelled = labeller().label("Condition", tree)
@@ -77,6 +97,9 @@ def test_what_is_no_record_may_be_any(tree: Any) -> None:
         {"meta": []},
         {"encounter": {"reference": {"reference": 7}}},
         {"extension": [{"url": 7}]},
+        {"code": {"coding": [{"system": {}, "code": "B20"}], "text": "x"}},
+        {"category": [{"coding": [{"code": {"x": 1}}]}], "encounter": {"reference": "Encounter/e"}},
+        {"contained": [{"resourceType": "Condition", "meta": []}]},
     ],
     ids=json.dumps,
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.labels.findings import Contribution
-from gateway.core.labels.separate import kept_labels, places_without
+from gateway.core.consent.labels import ACT_CODE, CONFIDENTIALITY, LEGAL_HOLD
+from gateway.core.labels.findings import UNDETERMINED, Contribution
+from gateway.core.labels.separate import kept_labels, labels_left, places_without
 from gateway.core.values import Label
 
 NAMES = "ABCD"
@@ -51,6 +53,36 @@ def test_labels_that_may_be_shown_alone_but_not_together() -> None:
         kept = kept_labels(order, lambda labels: len(labels) < 2)
         assert kept == frozenset({Label("s", "A")})
         assert places_without(order, kept) == (("B",),)
+
+
+LEVEL = {code: Label(CONFIDENTIALITY, code) for code in "NRV"}
+HIV, MH, HOLD = (Label(ACT_CODE, code) for code in ("HIV", "MH", LEGAL_HOLD))
+
+
+@pytest.mark.parametrize(
+    ("came", "gone", "kept", "left"),
+    [
+        ({LEVEL["R"]}, {HIV}, set(), set()),
+        ({LEVEL["V"]}, {HOLD}, set(), set()),
+        ({LEVEL["R"]}, {HIV}, {LEVEL["R"]}, set()),
+        ({LEVEL["R"]}, {HIV}, {MH}, {LEVEL["R"], MH}),
+        ({LEVEL["R"], MH}, {HIV}, set(), {LEVEL["R"], MH}),
+        ({LEVEL["V"]}, {HIV}, set(), {LEVEL["V"]}),
+        ({LEVEL["N"]}, {HIV}, set(), {LEVEL["N"]}),
+        ({LEVEL["R"]}, {UNDETERMINED}, set(), {LEVEL["R"]}),
+        ({LEVEL["R"]}, set(), set(), {LEVEL["R"]}),
+        (set(), {HIV}, {MH}, {MH}),
+    ],
+    ids=[
+        *("its reason", "a hold", "found to be what it came with", "one of two reasons", "what it came with"),
+        *("a level above", "a level below", "words, which may be harmless", "nothing", "no level"),
+    ],
+)
+def test_the_level_that_a_record_came_with_goes_with_its_reason(
+    came: set[Label], gone: set[Label], kept: set[Label], left: set[Label]
+) -> None:
+    found = [Contribution(label, (label.code,), True, "row") for label in gone | kept]
+    assert labels_left(frozenset(came), found, frozenset(kept)) == left
 
 
 def test_a_record_that_is_permitted_for_its_label_alone() -> None:

@@ -12,7 +12,7 @@ import pytest
 from gateway import mapping
 from gateway.core.consent.labels import LABELS
 from gateway.core.fhir.catalogue import Release
-from gateway.core.labels.codes import parse_rows, parse_systems
+from gateway.core.labels.codes import NEVER_BY_CODE, parse_rows, parse_systems
 from gateway.core.labels.places import parse_places
 from gateway.errors import ConfigError
 
@@ -22,7 +22,6 @@ FILES = {
 }
 SYSTEMS = mapping.load_table("code-systems.json")
 PLACES = mapping.load_table("label-places.json")
-NEVER_BY_CODE = {"ADOL", "EMP", "VIP", "PRS", "42CFRPart2", "LEGALHOLD"}
 
 
 def rows(files: dict[str, Any] = FILES) -> Any:
@@ -81,6 +80,14 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("a code of no form", _first_row({"code": "B2"}), "hiv.json row 1: 'B2' is no code of icd-10-cm"),
     ("a system nobody knows", _first_row({"system": "icd-11"}), "hiv.json row 1: system is none of"),
     ("a label nobody knows", _first_row({"label": "HVI"}), "hiv.json row 1: label is no sensitivity"),
+    *(
+        (
+            f"a label by nobody's code: {label}",
+            _first_row({"label": label}),
+            "hiv.json row 1: label comes from",
+        )
+        for label in sorted(NEVER_BY_CODE)
+    ),
     ("a level for a label", _first_row({"label": "R"}), "hiv.json row 1: label is no sensitivity"),
     ("a confidence too high", _first_row({"confidence": 1.1}), "hiv.json row 1: confidence"),
     ("none at all", _first_row({"confidence": 0}), "hiv.json row 1: confidence"),
@@ -134,9 +141,25 @@ def test_without_usable_tables_the_gateway_does_not_start(monkeypatch: pytest.Mo
         return {} if name == "code-systems.json" else read(name)
 
     monkeypatch.setattr(mapping, "load_table", broken)
-    mapping._label_tables.cache_clear()
+    mapping.load_label_tables.cache_clear()
     try:
-        with pytest.raises(ConfigError, match=r"sensitivity tables cannot be used: code-systems\.json"):
-            mapping._label_tables()
+        with pytest.raises(ConfigError, match=r"mappings/code-systems\.json: unknown or missing key"):
+            mapping.load_label_tables()
     finally:
-        mapping._label_tables.cache_clear()
+        mapping.load_label_tables.cache_clear()
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    files = copy.deepcopy(FILES)
+    files["genetics.json"].pop("licence")
+    files["hiv.json"]["rows"][2]["label"] = "HVI"
+    files["hiv.json"]["rows"][4]["confidence"] = 2
+    files["std.json"]["rows"][0] = []
+    with pytest.raises(ValueError, match="genetics") as caught:
+        rows(files)
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == [
+        "genetics.json",
+        "hiv.json row 3",
+        "hiv.json row 5",
+        "std.json row 1",
+    ]

@@ -93,6 +93,55 @@ def test_a_token_without_a_case(without: str, seen: bool) -> None:
     assert sight(by, condition(), within=True) == Sight(None)
 
 
+def order(performer: str | None) -> dict[str, Any]:
+    named = {} if performer is None else {"performer": [{"reference": performer}]}
+    return {"resourceType": "ServiceRequest", "subject": {"reference": "Patient/85"}, **named}
+
+
+@pytest.mark.parametrize(
+    ("performer", "within", "seen"),
+    [
+        ("Organization/lab", True, True),
+        ("Organization/other", True, False),
+        (None, True, False),
+        ("Organization/lab", False, False),
+        ("Organization/lab", None, False),
+        ("Organization/lab", "none", False),
+    ],
+    ids=["both", "another's", "nobody's", "not in the case", "not known", "without a case"],
+)
+def test_a_case_and_a_query(performer: str | None, within: Any, seen: bool) -> None:
+    by = ceiling(
+        "case: {roots: [ServiceRequest], without: nothing}\n"
+        'types: {ServiceRequest: {only: ["case&performer={organization}"]}}\n',
+        with_role(organization=Ref("Organization", "lab")),
+    )
+    assert by.weighs_case("ServiceRequest")
+    assert (sight(by, order(performer), within) is not None) == seen
+
+
+def test_a_case_and_a_query_where_none_is_needed() -> None:
+    by = ceiling(
+        "case: {roots: [Encounter], without: whole}\n"
+        "types: {Condition: {only: [case&clinical-status=active]}}\n"
+    )
+    assert sight(by, condition(**ACTIVE)) is not None
+    assert sight(by, condition(**ENDED)) is None
+    assert sight(by, condition(**ENDED), within=True) is None
+
+
+TIMED = "case: {{roots: [Encounter], without: {without}, grace: 24h}}\ntypes: {{Condition: all}}\n"
+
+
+@pytest.mark.parametrize("without", ["whole", "nothing"])
+def test_out_of_the_time_of_its_case_a_role_sees_nothing(without: str) -> None:
+    by = ceiling(TIMED.format(without=without))
+    assert sight(by, condition()) is None
+    assert sight(by, condition(), within=False) == Sight(None)
+    assert by.is_timed
+    assert by.is_selective("Condition")
+
+
 @pytest.mark.parametrize(
     ("more", "seen"), [(ACTIVE, False), (ENDED, True), (UNSAID, False)], ids=["holds", "does not", "unsaid"]
 )
@@ -139,6 +188,31 @@ def test_labels(labels: set[Label], blocked: bool) -> None:
     assert by.travels("Condition", frozenset(labels)) != blocked
     assert by.weighs_labels
     assert not ceiling("types: {Condition: all}\n").blocks(frozenset(labels))
+
+
+BLOCKING = (
+    "types: {Condition: all}\nblocks: [PSYTHPN, {label: R, unless: ETREAT}, {label: HIV, unless: COC}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("purposes", "label", "blocked"),
+    [
+        ("TREAT", "SDV", True),
+        ("ETREAT", "SDV", False),
+        ("TREAT ETREAT", "SDV", False),
+        ("ERTREAT", "SDV", True),
+        ("ETREAT", "PSYTHPN", True),
+        ("ETREAT", "HIV", True),
+        ("ETREAT COC", "HIV", False),
+        ("COC", "HIV", True),
+    ],
+)
+def test_labels_that_a_purpose_opens(purposes: str, label: str, blocked: bool) -> None:
+    by = ceiling(BLOCKING, with_role(purposes=purposes))
+    assert by.blocks(frozenset({Label(ACT_CODE, label)})) == blocked
+    assert not by.blocks(frozenset())
+    assert by.weighs_labels
 
 
 # --- Before any record ------------------------------------------------------------------------------
@@ -259,6 +333,39 @@ def test_elements(rule: str, trims: list[Place]) -> None:
     assert found is not None
     assert found.trims is not None
     assert sorted(found.trims, key=str) == sorted(trims, key=str)
+
+
+MORE = (
+    "types: {Condition: {keep: [code, stage.type], more: ["
+    "{when: 'code=s|1', keep: [note]}, {when: 'severity=s|2', keep: [stage.summary]}]}}\n"
+)
+
+
+def coded(code: str) -> dict[str, Any]:
+    return {"coding": [{"system": "s", "code": code}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "gone"),
+    [
+        ({"code": coded("3")}, {("note",), ("stage", 0, "summary")}),
+        ({"code": coded("1")}, {("stage", 0, "summary")}),
+        ({"code": {"text": "1"}}, {("note",), ("stage", 0, "summary")}),
+        ({"severity": coded("2")}, {("note",), ("severity",)}),
+        ({"code": coded("1"), "severity": coded("2")}, {("severity",)}),
+    ],
+    ids=["none holds", "one does", "it cannot be told", "the other", "both"],
+)
+def test_elements_that_are_needed_of_some(more: dict[str, Any], gone: set[Place]) -> None:
+    tree = condition(note=[{"text": "n"}], stage=[{"type": coded("t"), "summary": coded("u")}], **more)
+    found = sight(ceiling(MORE), tree)
+    assert found is not None
+    assert {*(found.trims or ())} - {("subject",)} == gone
+    outer = {"resourceType": "Procedure", "subject": tree["subject"], "contained": [{**tree, "id": "c"}]}
+    inner = sight(ceiling(MORE.replace("types: {", "types: {Procedure: all, ")), outer)
+    assert inner is not None
+    there = {("contained", 0, *each) for each in gone}
+    assert {*(inner.trims or ())} - {("contained", 0, "subject")} == there
 
 
 def test_what_is_contained_has_its_own_rule() -> None:

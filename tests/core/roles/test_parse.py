@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.fhir.catalogue import VERSIONS
 from gateway.core.roles.parse import Faulty, parse_profile
-from gateway.core.roles.profile import IN_CASE, WHOLE, Profile, TypeRule
+from gateway.core.roles.profile import WHOLE, Condition, More, Profile, TypeRule
 from gateway.core.values import Term
 from gateway.mapping import load_catalogue
 from gateway.yaml_lines import read_yaml
@@ -35,6 +35,12 @@ types:
   Patient: all
   Condition: {only: [clinical-status=active, case], keep: [code, "onset[x]", stage.type, stage.summary]}
   Observation: {only: ["category=laboratory,vital-signs&date=ge{today-2y}"], drop: [note]}
+  ServiceRequest:
+    only: ["case&performer={organization}", "status=active&intent=order"]
+    keep: [code]
+    more:
+      - {when: code=1, keep: [reasonCode]}
+      - {when: code-concept=2, keep: [reason, specimen.display]}
   "*": {only: [case]}
 never:
   Claim: all
@@ -46,11 +52,22 @@ blocks: [PSYTHPN]
     assert made.types == {
         "Patient": WHOLE,
         "Condition": TypeRule(
-            only=((Term("clinical-status", ("active",)),), IN_CASE),
+            only=(Condition((Term("clinical-status", ("active",)),)), Condition(in_case=True)),
             keep={"code": None, "onset[x]": None, "stage": {"type": None, "summary": None}},
         ),
-        "Observation": TypeRule(only=(labs,), drop={"note": None}),
-        "*": TypeRule(only=(IN_CASE,)),
+        "Observation": TypeRule(only=(Condition(labs),), drop={"note": None}),
+        "ServiceRequest": TypeRule(
+            only=(
+                Condition((Term("performer", ("{organization}",)),), in_case=True),
+                Condition((Term("status", ("active",)), Term("intent", ("order",)))),
+            ),
+            keep={"code": None},
+            more=(
+                More((Term("code", ("1",)),), {"reasonCode": None}),
+                More((Term("code-concept", ("2",)),), {"reason": None, "specimen": {"display": None}}),
+            ),
+        ),
+        "*": TypeRule(only=(Condition(in_case=True),)),
     }
     assert made.never == {
         "Claim": None,
@@ -152,6 +169,50 @@ FAULTS: dict[str, tuple[str, list[tuple[int, str]]]] = {
         TYPES + "  Condition: {only: [case]}\n",
         [(5, "Condition.only: the profile says nothing of a case")],
     ),
+    "a query in a case of which nothing is said": (
+        TYPES + "  Condition: {only: [case&clinical-status=active]}\n",
+        [(5, "Condition.only: the profile says nothing of a case")],
+    ),
+    "an unknown parameter in a case": (
+        CASE + "  Patient: all\n  Condition:\n    only:\n      - case&stat=active\n",
+        [(9, f"Condition: stat cannot be evaluated in {release}") for release in VERSIONS],
+    ),
+    "a case twice": (
+        CASE + "  Condition: {only: [case&case]}\n",
+        [(6, "Condition: a constraint needs a name and a value")],
+    ),
+    "a case behind a query": (
+        CASE + "  Condition: {only: [clinical-status=active&case]}\n",
+        [(6, "Condition: a constraint needs a name and a value")],
+    ),
+    "a case and nothing": (
+        CASE + "  Condition: {only: [case&]}\n",
+        [(6, "a query of Condition is a text")],
+    ),
+    "a case and a query for all types": (
+        CASE + '  "*": {only: [case&_id=x]}\n',
+        [(6, "types.*: only takes case alone")],
+    ),
+    "more than all": (
+        TYPES + "  Condition:\n    more:\n      - {when: code=1, keep: [note]}\n",
+        [(7, "Condition: more is beside keep")],
+    ),
+    "more without a query": (
+        TYPES + "  Condition:\n    keep: [code]\n    more:\n      - {keep: [note]}\n",
+        [(8, "Condition.more: when is missing")],
+    ),
+    "more by a parameter of no release": (
+        TYPES + "  Condition:\n    keep: [code]\n    more:\n      - {when: cod=1, keep: [note]}\n",
+        [(8, "Condition: cod cannot be evaluated in any release")],
+    ),
+    "more of no element": (
+        TYPES + "  Condition:\n    keep: [code]\n    more:\n      - {when: code=1, keep: [Note]}\n",
+        [(8, "Condition.more.keep: Note is not the name of an element")],
+    ),
+    "more of what is kept": (
+        TYPES + "  Condition:\n    keep: [stage]\n    more:\n      - {when: code=1, keep: [stage.type]}\n",
+        [(8, "Condition.more.keep: all of it is kept anyway")],
+    ),
     "a query for all types": (CASE + '  "*": {only: [_id=x]}\n', [(6, "types.*: only takes case alone")]),
     "elements of all types": (CASE + '  "*": {keep: [code]}\n', [(6, "types.*: keep is for one type")]),
     "an unknown root": (
@@ -172,6 +233,19 @@ FAULTS: dict[str, tuple[str, list[tuple[int, str]]]] = {
     ),
     "labels neither shown nor hidden": (HEAD + "labels: yes\ntypes: {}\n", [(4, "labels: there is no yes")]),
     "an unknown label": (HEAD + "blocks: [PSYTHPM]\ntypes: {}\n", [(4, "blocks: there is no label PSYTHPM")]),
+    "a label unless for an unknown purpose": (
+        HEAD + "blocks:\n  - PSYTHPN\n  - {label: R, unless: BGT}\ntypes: {}\n",
+        [(6, "unless: there is no BGT")],
+    ),
+    "an unknown label unless for a purpose": (
+        HEAD + "blocks: [{label: RR, unless: BTG}]\ntypes: {}\n",
+        [(4, "blocks: there is no label RR")],
+    ),
+    "a label that nothing opens, as a table": (
+        HEAD + "blocks: [{label: R}]\ntypes: {}\n",
+        [(4, "a label: unless is missing")],
+    ),
+    "neither label nor table": (HEAD + "blocks: [[R]]\ntypes: {}\n", [(4, "a label is a text")]),
     "never an unknown type": (HEAD + "never: {Clam: all}\ntypes: {}\n", [(4, "never: there is no Clam")]),
     "never a word": (HEAD + "never: {Claim: some}\ntypes: {}\n", [(4, "never.Claim: there is no some")]),
     "several, in the order of the lines": (

@@ -8,23 +8,25 @@ from typing import Any, Final
 
 import pytest
 
-from gateway.core.consent.labels import ACT_CODE, LABELS
+from gateway.core.consent.labels import ACT_CODE, CONFIDENTIALITY, LABELS, LEVELS
 from gateway.core.decide import decide
 from gateway.core.fhir import codec
-from gateway.core.judge import Judgement
+from gateway.core.judgement import Judgement
 from gateway.core.labels.findings import Policy
 from gateway.core.labels.remembered import Labelling
 from gateway.core.plan import Deny, Permit
 from gateway.core.roles.ceiling import Roles
 from gateway.core.standing import House, Standing
-from gateway.core.values import Ref, Token
+from gateway.core.values import Glass, Ref, Token
 from gateway.mapping import load_labeller, load_profiles
 from tests.core.consent.build import NOW_S, consents, permit
 from tests.core.deciding import HOUSE, View, facts, request, token
 
 SUBJECT: Final = {"subject": {"reference": "Patient/85"}}
 PATIENT: Final = {"patient": {"reference": "Patient/85"}}
+LAB: Final = Ref("Organization", "lab")
 OWNER: Final[dict[str, dict[str, Any]]] = {
+    "ServiceRequest": {**SUBJECT, "performer": [{"reference": str(LAB)}]},
     "Patient": {"id": "85"},
     "AllergyIntolerance": PATIENT,
     "Immunization": PATIENT,
@@ -53,7 +55,7 @@ TYPES: Final = (
         "CarePlan",
         "Communication",
     ),
-    *("MedicationRequest", "MedicationDispense", "MedicationStatement", "ServiceRequest", "Specimen"),
+    *("MedicationRequest", "MedicationDispense", "MedicationStatement", "Specimen"),
 )
 DIRECTORY: Final = "Practitioner PractitionerRole Organization"
 # By role: the purpose, the types seen by anybody of the role, and those seen of the case alone.
@@ -62,6 +64,7 @@ BILLS: Final = "Claim ClaimResponse ExplanationOfBenefit"
 SEEN: dict[str, tuple[str, str, str]] = {
     "clinician": ("TREAT", f"{ALWAYS} Coverage", f"* {BILLS}"),
     "laboratory": ("TREAT", f"Patient {DIRECTORY}", "ServiceRequest Specimen Observation DiagnosticReport"),
+    "laboratory-billing": ("HPAYMT", "Patient Coverage Organization", "ServiceRequest"),
     "pharmacy": (
         "TREAT",
         f"Patient AllergyIntolerance Coverage Medication {DIRECTORY}",
@@ -81,6 +84,12 @@ SEEN: dict[str, tuple[str, str, str]] = {
     "researcher": ("HRESCH", "", ""),
     "patient": ("PATRQT", "*", ""),
     "proxy": ("FAMRQT", "*", ""),
+    "caregiver": (
+        "FAMRQT",
+        "Patient Appointment MedicationRequest MedicationStatement MedicationDispense Medication "
+        f"AllergyIntolerance CarePlan Location {DIRECTORY}",
+        "",
+    ),
 }
 BY_CONTENT: Final = {("emergency", "Observation"), ("emergency", "DocumentReference")}
 """Seen by what they hold: below."""
@@ -95,7 +104,9 @@ def house(role: str, *, opened: bool = False) -> House:
 
 
 def who(role: str, purpose: str, **more: Any) -> Token:
-    return replace(token("system/*.rs patient/*.rs", purposes=purpose, **more), role=role)
+    """A token of our own issuer: there alone is an authority to act for somebody."""
+    made = token("system/*.rs patient/*.rs", purposes=purpose, **more)
+    return replace(made, role=role, issued=(1, "h" * 43))
 
 
 def asked(by: House, asker: Token, kind: str) -> Permit | Deny:
@@ -128,12 +139,14 @@ ROWS = [(role, kind) for role in SEEN for kind in TYPES if (role, kind) not in B
 @pytest.mark.parametrize(("role", "kind"), ROWS, ids=[f"{role} {kind}" for role, kind in ROWS])
 def test_what_a_role_sees_of_a_type(role: str, kind: str) -> None:
     purpose, always, in_case = SEEN[role]
-    asker, by = who(role, purpose), house(role)
+    asker, by = who(role, purpose, organization=LAB), house(role)
     free = kind in always.split() or always == "*"
     # A `*` is followed by the types that it leaves out.
     named = in_case.split()
     limited = kind not in named if named[:1] == ["*"] else kind in named
-    assert judged(by, asker, record(kind)).visible == free
+    # What has a time shows nothing out of it, be it ever so free in it.
+    timed = by.roles.profiles[role].grace_s is not None
+    assert judged(by, asker, record(kind)).visible == (free and not timed)
     assert judged(by, asker, record(kind), within=lambda *_: True).visible == (free or limited)
     assert judged(by, asker, record(kind), within=lambda *_: None).visible == free
     refused = isinstance(asked(by, asker, kind), Deny)
@@ -142,7 +155,7 @@ def test_what_a_role_sees_of_a_type(role: str, kind: str) -> None:
 
 @pytest.mark.parametrize("role", SEEN)
 def test_a_role_has_no_other_purpose(role: str) -> None:
-    for purpose in ("HMARKT", "HPAYMT" if role != "payer" else "TREAT"):
+    for purpose in ("HMARKT", "HPAYMT" if SEEN[role][0] != "HPAYMT" else "TREAT"):
         for kind in ("Patient", "Practitioner"):
             assert judged(house(role), who(role, purpose), record(kind)).reason == "role"
 
@@ -155,19 +168,31 @@ def test_a_role_has_no_other_purpose(role: str) -> None:
         ("clinician", "TREAT", "HIV", True),
         ("payer", "HPAYMT", "HIPAASelfPay", False),
         ("emergency", "ETREAT", "PSYTHPN", False),
-        ("emergency", "ETREAT", "HIV", True),
+        ("emergency", "ETREAT", "HIV", False),
+        ("emergency", "ETREAT", "R", False),
+        ("emergency", "ETREAT", "N", True),
+        ("emergency", "ERTREAT", "SUD", False),
+        ("emergency", "BTG", "HIV", True),
+        ("emergency", "BTG", "R", True),
+        ("emergency", "BTG", "PSYTHPN", False),
+        ("clinician", "BTG", "HIV", True),
+        ("clinician", "BTG", "PSYTHPN", False),
         ("proxy", "FAMRQT", "ADOL", False),
         ("proxy", "FAMRQT", "PSYTHPN", False),
         ("proxy", "FAMRQT", "PREGNANT", True),
+        ("caregiver", "FAMRQT", "ADOL", False),
         ("patient", "PATRQT", "ADOL", True),
         ("patient", "PATRQT", "PSYTHPN", True),
         ("patient", "PATRQT", "NOPAT", False),
     ],
 )
 def test_labels_that_a_role_never_sees(role: str, purpose: str, label: str, seen: bool) -> None:
-    meta = {"meta": {"security": [{"system": ACT_CODE, "code": label}]}}
-    by = house(role, opened=True)
-    assert judged(by, who(role, purpose), record("Condition", **meta)).visible == seen
+    system = CONFIDENTIALITY if label in tuple(LEVELS) else ACT_CODE
+    meta = {"meta": {"security": [{"system": system, "code": label}]}}
+    by, kind = house(role, opened=True), "CarePlan" if role == "caregiver" else "Condition"
+    glass = Glass("life-threat", 1, "h" * 43) if purpose == "BTG" else None
+    asker = replace(who(role, purpose), patient="85", glass=glass)
+    assert judged(by, asker, record(kind, **meta)).visible == seen
 
 
 CODED: Final = {"coding": [{"code": "x"}]}
@@ -194,8 +219,15 @@ ELEMENTS: dict[str, tuple[str, str, dict[str, Any], set[str]]] = {
             "criticality": "high",
             "note": [{"text": "n"}],
             "recorder": {"reference": "Practitioner/1"},
+            "reaction": [{"severity": "severe"}],
         },
         {"note", "recorder"},
+    ),
+    "how an allergy shows, in a pharmacy": (
+        "pharmacy TREAT",
+        "AllergyIntolerance",
+        {"code": CODED, "reaction": [{"manifestation": [CODED], "severity": "severe"}]},
+        {"reaction"},
     ),
     "a procedure for a payer": (
         "payer HPAYMT",
@@ -243,6 +275,86 @@ ELEMENTS: dict[str, tuple[str, str, dict[str, Any], set[str]]] = {
         },
         {"reasonCode", "note"},
     ),
+    "an order of a test that nobody interprets without its reason": (
+        "laboratory TREAT",
+        "ServiceRequest",
+        {
+            "status": "active",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "600-7"}]},
+            "reasonCode": [CODED],
+            "reasonReference": [{"reference": "Condition/1"}],
+            "note": [{"text": "n"}],
+        },
+        {"reasonReference", "note"},
+    ),
+    "an order with such a code of another system": (
+        "laboratory TREAT",
+        "ServiceRequest",
+        {"status": "active", "code": {"coding": [{"code": "600-7"}]}, "reasonCode": [CODED]},
+        {"reasonCode"},
+    ),
+    "an order for who bills": (
+        "laboratory-billing HPAYMT",
+        "ServiceRequest",
+        {
+            "status": "active",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "600-7"}]},
+            "reasonCode": [CODED],
+            "insurance": [{"reference": "Coverage/1"}],
+            "specimen": [{"reference": "Specimen/1"}],
+        },
+        {"reasonCode", "specimen"},
+    ),
+    "a coverage for who bills": (
+        "laboratory-billing HPAYMT",
+        "Coverage",
+        {"status": "active", "subscriberId": "1", "contract": [{"reference": "Contract/1"}]},
+        {"contract"},
+    ),
+    "other people in a patient's own record": (
+        "patient PATRQT",
+        "Patient",
+        {"name": [{"family": "F"}], "telecom": [{"value": "1"}], "contact": [{"name": {"family": "G"}}]},
+        {"contact"},
+    ),
+    "a relative, for the patient": (
+        "patient PATRQT",
+        "RelatedPerson",
+        {
+            "active": True,
+            "relationship": [CODED],
+            "name": [{"family": "G"}],
+            "telecom": [{"value": "1"}],
+            "birthDate": "1950-01-01",
+            "address": [{"city": "C"}],
+            "photo": [{"title": "p"}],
+        },
+        {"telecom", "birthDate", "address", "photo"},
+    ),
+    "illness in the family, for the patient": (
+        "patient PATRQT",
+        "FamilyMemberHistory",
+        {
+            "relationship": CODED,
+            "condition": [{"code": CODED}],
+            "name": "G",
+            "bornDate": "1950-01-01",
+            "deceasedDate": "2001-01-01",
+        },
+        {"name", "bornDate", "deceasedDate"},
+    ),
+    "what is the patient's own": (
+        "patient PATRQT",
+        "Condition",
+        {"code": CODED, "note": [{"text": "n"}]},
+        set(),
+    ),
+    "the patient, for a caregiver": (
+        "caregiver FAMRQT",
+        "Patient",
+        {"name": [{"family": "F"}], "birthDate": "1970-01-01", "address": [{"city": "C"}], "contact": []},
+        {"address", "contact"},
+    ),
     "a condition for a clinician": (
         "clinician TREAT",
         "Condition",
@@ -257,7 +369,8 @@ def test_elements_that_a_role_does_not_need(
     role: str, kind: str, more: dict[str, Any], gone: set[str]
 ) -> None:
     name, purpose = role.split()
-    judgement = judged(house(name), who(name, purpose), record(kind, **more), within=lambda *_: True)
+    asker = who(name, purpose, organization=LAB)
+    judgement = judged(house(name), asker, record(kind, **more), within=lambda *_: True)
     assert judgement.visible
     assert judgement.cuts == ()
     assert {place[0] for place in judgement.trims or ()} == gone
@@ -286,6 +399,21 @@ def test_a_laboratory_sees_its_own_results(performer: str, seen: bool) -> None:
     asker = who("laboratory", "TREAT", organization=Ref("Organization", "lab"))
     made = record("Observation", performer=[{"reference": performer}])
     assert judged(house("laboratory"), asker, made).visible == seen
+
+
+@pytest.mark.parametrize(
+    ("performer", "organization", "seen"),
+    [(LAB, LAB, True), (LAB, Ref("Organization", "other"), False), (LAB, None, False), (None, LAB, False)],
+    ids=["its own", "another's", "of nobody knows whom", "nobody's"],
+)
+def test_a_laboratory_does_its_own_orders(
+    performer: Ref | None, organization: Ref | None, seen: bool
+) -> None:
+    asker = who("laboratory", "TREAT", organization=organization)
+    named = None if performer is None else [{"reference": str(performer)}]
+    made = {**record("ServiceRequest"), "performer": named or []}
+    assert judged(house("laboratory"), asker, made, within=lambda *_: True).visible == seen
+    assert not judged(house("laboratory"), asker, made, within=lambda *_: False).visible
 
 
 def test_who_breaks_the_glass_sees_what_an_emergency_needs() -> None:
@@ -333,8 +461,18 @@ FLU: Final = {"coding": [{"system": ICD, "code": "J11.1"}]}
 def test_blocked_labels_are_found_in_records(tree: dict[str, Any], seen: bool, cuts: tuple[Any, ...]) -> None:
     by = house("clinician", opened=True)
     blocking = replace(by.roles.profiles["clinician"], blocks=LABELS.rule(["HIV"]))
-    labelling = Labelling(load_labeller(Policy(), HOUSE.bases))
+    labelling = Labelling(load_labeller(Policy(), HOUSE.bases, HOUSE.catalogue))
     by = replace(by, labelling=labelling, roles=Roles({"clinician": blocking}))
     judgement = judged(by, who("clinician", "TREAT"), tree)
     assert judgement.visible == seen
     assert judgement.cuts == cuts
+
+
+@pytest.mark.parametrize(("code", "seen"), [("11510-5", False), ("28627-8", True), ("11506-3", True)])
+@pytest.mark.parametrize("role", ["clinician", "telehealth"])
+def test_notes_of_psychotherapy_are_closed_to_roles_by_their_type(role: str, code: str, seen: bool) -> None:
+    """Of a psychologist, of a psychiatrist, of anybody."""
+    by = house(role, opened=True)
+    by = replace(by, labelling=Labelling(load_labeller(Policy(), HOUSE.bases, HOUSE.catalogue)))
+    note = record("DocumentReference", type={"coding": [{"system": "http://loinc.org", "code": code}]})
+    assert judged(by, who(role, "TREAT"), note, within=lambda *_: True).visible == seen

@@ -19,6 +19,7 @@ from gateway.core.consent.fhir.root import Root, root
 from gateway.core.consent.fhir.shape import ACTIVE, SHAPES, UNKNOWN, Shape
 from gateway.core.consent.fhir.terms import Outcome, Read, Refusal, Terms
 from gateway.core.consent.fhir.times import instant, last_second
+from gateway.core.consent.part2 import lacking
 from gateway.core.consent.purposes import PURPOSES
 from gateway.core.consent.rule import Consent, Effect, Match, Node, walk
 from gateway.core.fhir.catalogue import Release
@@ -70,7 +71,10 @@ class _Reading:
             found = replace(found, node=_for_research(found.node, self._at))
         permits = found is not None and any(node.effect is Effect.PERMIT for node in walk(found.node))
         grantor = self._grantor(patient, permits)
-        self._check_verified(permits)
+        denies = found is not None and any(node.effect is Effect.DENY for node in walk(found.node))
+        self._check_verified(permits, denies)
+        for lack in () if found is None else lacking(found.node):
+            self._at.refuse(lack, "provision")
         notes = self._at.notes
         if notes.problems or found is None or patient is None:
             return self._refused(patient)
@@ -145,7 +149,9 @@ class _Reading:
         subject = self._at.one(name)
         if subject is None:
             if name not in self._at.tree:
-                self._at.refuse("is missing: a consent is one patient's", name)
+                self._at.refuse(
+                    "is missing: a consent is one patient's, and what holds for all is a setting", name
+                )
             return None
         found = literal(subject, self._terms.bases)
         if found is not None and found.type != "Patient":
@@ -172,13 +178,14 @@ class _Reading:
             return self._terms.may_agree(who.id, patient, at_s)
         return who == Ref("Patient", patient)
 
-    def _check_verified(self, permits: bool) -> None:
+    def _check_verified(self, permits: bool, denies: bool) -> None:
+        """A permit that was not verified does not count, and leaves what is implied as it is; one that has
+        exceptions does not either, and its exceptions have to have something stand for them."""
         if not permits or not self._terms.verified_only:
             return
         if not any(each.tree.get("verified") is True for each in self._at.each("verification")):
-            self._at.refuse(
-                "does not say that the consent was verified, which a permit has to be", "verification"
-            )
+            refuse = self._at.refuse if denies else self._set_aside
+            refuse("does not say that the consent was verified, which a permit has to be", "verification")
 
 
 def _consent(consent_id: str, patient: str, found: Root, indeterminate: bool, grantor: str | None) -> Consent:

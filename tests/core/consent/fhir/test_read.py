@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +10,16 @@ import pytest
 from gateway.core.consent.document import format_document, parse
 from gateway.core.consent.fhir.read import read
 from gateway.core.consent.fhir.terms import Read, Refusal, Terms
+from gateway.core.consent.fhir.write import Fits, Misfit, write
+from gateway.core.fhir.catalogue import Release
+from gateway.core.values import ConsentRef
 from tests.consents.ledger import parse_scope
-from tests.core.consent.fhir.said import TYPES, cases, may_agree, outcome, said
+from tests.core.consent.fhir.said import BASE, TYPES, cases, may_agree, outcome, said
 
 READ = [*cases("r4"), *cases("r5")]
 REFUSED = cases("refused")
+PAIRS = cases("pairs")
+"""The same rule, as R4 and as R5 have it."""
 
 
 def _id(case: dict[str, Any]) -> str:
@@ -28,6 +34,34 @@ def test_a_consent_is_the_rule_that_it_says(case: dict[str, Any]) -> None:
     assert [warning.place for warning in found.warnings] == case.get("warnings", [])
     if "grantor" in case:
         assert found.consent.grantor == case["grantor"]
+
+
+@pytest.mark.parametrize("release", ["R4", "R4B", "R5"])
+@pytest.mark.parametrize("pair", PAIRS, ids=[pair["name"] for pair in PAIRS])
+def test_a_rule_is_the_same_from_each_release(pair: dict[str, Any], release: Release) -> None:
+    consent = pair["R5" if release == "R5" else "R4"]
+    found = outcome(release, consent, **pair.get("settings", {}))
+    assert isinstance(found, Read), found
+    assert said(found.consent) == pair["rule"]
+
+
+@pytest.mark.parametrize("read_as", ["R4", "R4B", "R5"])
+@pytest.mark.parametrize("written_as", ["R4", "R4B", "R5"])
+@pytest.mark.parametrize("pair", PAIRS, ids=[pair["name"] for pair in PAIRS])
+def test_a_rule_goes_from_one_release_into_another(
+    pair: dict[str, Any], read_as: Release, written_as: Release
+) -> None:
+    """Where the other has no words for it, nothing is written."""
+    found = outcome(read_as, pair["R5" if read_as == "R5" else "R4"], **pair.get("settings", {}))
+    assert isinstance(found, Read)
+    ref = ConsentRef(found.consent.id, 3, "A" * 43)
+    consent = replace(found.consent, refs=(ref,), grantor=found.consent.grantor or "Patient/pat-a")
+    made = write(consent, written_as)
+    assert isinstance(made, Misfit) == (written_as in pair.get("none", ()))
+    if isinstance(made, Fits):
+        again = read(made.tree, written_as, "c-1", Terms((BASE,), TYPES, may_agree))
+        assert isinstance(again, Read), again
+        assert said(again.consent) == pair["rule"]
 
 
 @pytest.mark.parametrize("case", READ, ids=_id)
