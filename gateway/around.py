@@ -19,10 +19,11 @@ from gateway.core.awaited import awaits_agents
 from gateway.core.consent.authors import Agents
 from gateway.core.consent.cases import may_hold
 from gateway.core.fhir import codec
+from gateway.core.fhir.candidate import Content
 from gateway.core.fhir.codec import CodecError, Tree
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.provenance import agents_by_record
-from gateway.core.fhir.release import Content, FactsOf
+from gateway.core.fhir.release import FactsOf
 from gateway.core.fhir.searchset import read_page
 from gateway.core.judge import Judge
 from gateway.core.labels.findings import Found

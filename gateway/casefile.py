@@ -13,10 +13,11 @@ from gateway.casebook import KeptCase, Place
 from gateway.core.asks import case_ask
 from gateway.core.consent.cases import Case, Wish, closure, is_member, window
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.candidate import Content
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.release import Content, FactsOf
+from gateway.core.fhir.release import FactsOf
 from gateway.core.plan import Plan
 from gateway.core.roles.ceiling import Within
 from gateway.core.values import Ref, Term

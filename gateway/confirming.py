@@ -12,8 +12,9 @@ from gateway.core.asks import confirm_asks, look_ups_around
 from gateway.core.confirm import Confirmation, confirm
 from gateway.core.drugs import Alert, medication_of
 from gateway.core.fhir import codec
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.fhir.codec import Tree
-from gateway.core.fhir.release import Candidate, FactsOf
+from gateway.core.fhir.release import FactsOf
 from gateway.core.plan import Plan
 from gateway.core.values import Ref
 from gateway.unseen import Found, find

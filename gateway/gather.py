@@ -21,17 +21,10 @@ from gateway.confirming import confirmed
 from gateway.core.asks import look_ups, next_ask
 from gateway.core.confirm import Confirmation
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.candidate import Candidate, candidate_content
 from gateway.core.fhir.codec import CodecError
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.release import (
-    Candidate,
-    FactsOf,
-    Review,
-    as_judged,
-    candidate_content,
-    identify,
-    review_page,
-)
+from gateway.core.fhir.release import FactsOf, Review, as_judged, identify, review_page
 from gateway.core.fhir.searchset import read_page
 from gateway.core.judge import Judge
 from gateway.core.judgement import Judgement

@@ -25,7 +25,8 @@ from gateway.core.consent.evaluate import Because
 from gateway.core.consent.membership import Membership
 from gateway.core.consent.rule import Consent
 from gateway.core.decide import decide
-from gateway.core.fhir.release import Candidate, Cursor, candidate_content
+from gateway.core.fhir.candidate import Candidate, candidate_content
+from gateway.core.fhir.release import Cursor
 from gateway.core.fhir.request import parse_request
 from gateway.core.plan import Deny, Permit, Plan
 from gateway.core.preview import (

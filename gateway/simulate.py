@@ -15,8 +15,8 @@ from gateway.consents.preview_view import node_json
 from gateway.core.canon import Json
 from gateway.core.consent.evaluate import Because
 from gateway.core.decide import decide
+from gateway.core.fhir.candidate import Candidate, candidate_content
 from gateway.core.fhir.codec import CodecError
-from gateway.core.fhir.release import Candidate, candidate_content
 from gateway.core.fhir.request import parse_request
 from gateway.core.fhir.scan import pointer
 from gateway.core.plan import Deny, Plan

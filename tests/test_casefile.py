@@ -10,9 +10,9 @@ import pytest
 
 from gateway.core.consent.rule import DataRef, Effect, Match, Node
 from gateway.core.decide import decide
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.fhir.facts import facts_of
 from gateway.core.fhir.literals import parse_date
-from gateway.core.fhir.release import Candidate
 from gateway.core.plan import Deny, Permit
 from gateway.core.roles.ceiling import Roles
 from gateway.core.standing import House, Standing

@@ -6,8 +6,8 @@ no more than one that is not there.
 
 from __future__ import annotations
 
+from gateway.core.fhir.candidate import Content
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.release import Content
 from gateway.core.judge import Judge
 
 

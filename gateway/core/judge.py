@@ -21,11 +21,11 @@ from gateway.core.consent.membership import NOBODY, Membership
 from gateway.core.consent.together import together
 from gateway.core.fhir import match
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.candidate import Content
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.release import Content
 from gateway.core.fhir.security import Basis
 from gateway.core.judgement import HIDDEN_TYPE, MYSELF, NOBODYS, OUT_OF_ROLE, OUT_OF_SCOPE, Judgement
 from gateway.core.labels.findings import INLINE, PART_2, UNDETERMINED, Contribution, Found
@@ -102,7 +102,9 @@ class Judge:
         judgement = self._by_consents(facts, content, operation)
         if not judgement.visible:
             return judgement
-        return self._under_role(self._marked(judgement, facts, content), facts, content)
+        if self.labelling is not None and self.labelling.has_programmes:
+            judgement = self._marked(judgement, facts, content)
+        return judgement if self.ceiling is None else self._under_role(judgement, facts, content)
 
     def _is_myself(self, facts: Facts, content: Content) -> bool:
         """Whether it is the user's own resource, which needs nobody's consent; law and role may still keep

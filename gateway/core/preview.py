@@ -33,8 +33,8 @@ from gateway.core.consent.rule import (
     kind_of,
     walk,
 )
+from gateway.core.fhir.candidate import Candidate, candidate_content
 from gateway.core.fhir.codec import Tree
-from gateway.core.fhir.release import Candidate, candidate_content
 from gateway.core.judgement import Judgement
 from gateway.core.labels.findings import Found
 from gateway.core.standing import ConsentView, House, Standing

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from gateway.core.canon import Json, sha256_text
-from gateway.core.fhir.release import Candidate
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.plan import Deny
 from gateway.core.released import ConsentOf, Lines
 from gateway.core.values import ConsentRef, FhirRequest, Token

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from gateway.core.consent.rule import ROOT, Consent
 from gateway.core.consent.verdict import Ground
-from gateway.core.fhir.release import Candidate, Judgement
+from gateway.core.fhir.candidate import Candidate, Judgement
 from gateway.core.fhir.scan import Place, pointer
 from gateway.core.values import ConsentRef
 

@@ -21,9 +21,9 @@ from gateway.core.consent.verdict import BreakGlass
 from gateway.core.drugs import NO_INTERACTIONS, Interactions
 from gateway.core.fhir import narrow
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.candidate import Content
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.release import Content
 from gateway.core.judge import Judge
 from gateway.core.labels.remembered import Labelling
 from gateway.core.roles.ceiling import NO_ROLES, Roles

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.consent.membership import Membership
 from gateway.core.consent.rule import Consent, State
-from gateway.core.fhir.release import Candidate
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.preview import Scene, Sight, View, Viewer, idle, overruling, sights, viewers_of, with_draft
 from gateway.core.values import Ref
 from tests.core.consent.build import NOW_S, consents, deny, permit, rule

@@ -10,7 +10,7 @@ import pytest
 from gateway.core.canon import Json, sha256, sha256_text
 from gateway.core.consent.rule import Consent
 from gateway.core.consent.verdict import Because
-from gateway.core.fhir.release import Candidate
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.judgement import Judgement
 from gateway.core.plan import Deny
 from gateway.core.record import Draft, Occasion, Outcome, deny_draft, normal_query, permit_drafts

@@ -78,6 +78,8 @@ def _facts_of(raw: bytes, digest: bytes, catalogue: Catalogue, bases: Bases) -> 
         facts = _of_tree(raw, digest, catalogue, bases)
     else:
         facts = _of_plain(plain, digest, catalogue, bases)
+        if not plain.resource.extension:  # there are none elsewhere in what is plain
+            return facts
     return facts._replace(inline=True) if may_label_elements(raw) else facts
 
 

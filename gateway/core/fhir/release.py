@@ -11,27 +11,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from gateway import errors
 from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases
-from gateway.core.fhir.codec import CodecError, Tree
+from gateway.core.fhir.candidate import Candidate, Content, Judgement, candidate_content
+from gateway.core.fhir.codec import CodecError
 from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.edits import Edits, applied, put
 from gateway.core.fhir.facts import Facts
 from gateway.core.fhir.mask import cut, inline_labels
 from gateway.core.fhir.outline import NOTHING, Outline
 from gateway.core.fhir.redact import hidden_targets, redactions, reshape, tag_subsetted
-from gateway.core.fhir.scan import Place
 from gateway.core.fhir.searchset import read_page
-from gateway.core.fhir.security import Basis, Relabelling, coding, labels_in
+from gateway.core.fhir.security import Relabelling, coding, labels_in
 from gateway.core.fhir.telling import NOTICE, Telling
 from gateway.core.values import Label, Ref, Shape
-
-Content = Callable[[], Tree]
-"""The resource's tree, parsed when a rule asks about its content."""
 
 FactsOf = Callable[[bytes], Facts]
 """`facts_of` for one upstream; may remember what it found."""
@@ -40,69 +37,10 @@ FactsOf = Callable[[bytes], Facts]
 Outlines = Mapping[str, Outline]
 
 
-class Judgement(Protocol):
-    """Whether one resource may be seen, and without what; `reason` is a code for what that rests on, or why
-    not. `because` are the nodes that decided, `overridden` those that a broken glass passed over, each by
-    consent, entry and path; `labels` those that were found, `told` those that a reader who may know is
-    told of. The rest as in `Candidate`."""
-
-    @property
-    def visible(self) -> bool: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def cuts(self) -> tuple[Place, ...]: ...
-    @property
-    def trims(self) -> tuple[Place, ...] | None: ...
-    @property
-    def left(self) -> frozenset[Label] | None: ...
-    @property
-    def because(self) -> Sequence[tuple[str, int, str]]: ...
-    @property
-    def overridden(self) -> Sequence[tuple[str, int, str]]: ...
-    @property
-    def labels(self) -> frozenset[Label]: ...
-    @property
-    def told(self) -> tuple[Basis, ...]: ...
-
-
 Judge = Callable[[Facts, Content], Judgement]
 
 JudgeInner = Callable[[Facts, Inner, Content], bool]
 """Whether a contained record may stay in a resource that may be seen, of which the content is given."""
-
-
-class Candidate(NamedTuple):
-    """A resource that may be released, as it came, and what of it stays behind.
-
-    `banned` are the indexes of contained records, `cuts` the places that a consent withholds, `trims` those
-    that are more than the reader's role needs (None: it keeps the type whole). `left` are the labels of what
-    remains, None for those of the whole. `judgement` is what let it go.
-    """
-
-    raw: bytes
-    facts: Facts
-    banned: frozenset[int] = frozenset()
-    cuts: tuple[Place, ...] = ()
-    trims: tuple[Place, ...] | None = None
-    left: frozenset[Label] | None = None
-    judgement: Judgement | None = None
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether a consent withholds something of it."""
-        return bool(self.cuts or self.banned)
-
-    @property
-    def weighed(self) -> frozenset[Label]:
-        """The labels of what is left: those that it came with, and those that were found."""
-        if self.left is not None or self.judgement is None:
-            return self.facts.labels if self.left is None else self.left
-        return self.facts.labels | self.judgement.labels
-
-    def found(self, telling: Telling) -> tuple[Basis, ...]:
-        """The labels that were found in what is left, as far as the reader is told of them."""
-        return self.judgement.told if telling.shown and self.judgement is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +144,6 @@ def _candidate(raw: bytes, facts_of: FactsOf) -> Candidate:
         raise errors.UpstreamUnusable from error
 
 
-def candidate_content(candidate: Candidate) -> Content:
-    return lambda: codec.parse(candidate.raw)
-
-
 def _demand(self_link: str, required: Sequence[tuple[str, str]]) -> None:
     """Compares names and values as sets: servers reorder, re-encode and add to what they were asked."""
     try:
@@ -258,16 +192,19 @@ def build_instance(
     """The resource as it may leave."""
     outline = outlines.get(candidate.facts.type, NOTHING)
     edits = redactions(candidate.facts, visible, candidate.banned)
-    raw, facts, banned, cuts, trims, _, _ = candidate
-    if cuts or banned or trims or facts.inline or not _are_told(candidate, telling):
+    raw, trims = candidate.raw, candidate.trims
+    if not candidate.is_plain and not _is_whole(candidate, telling):
         _withhold(edits, candidate, outline, telling)
     permitted = applied(raw, edits)
     # Whether or not this one held more than the role needs, its type is tagged.
     return reshape(permitted if trims is None else tag_subsetted(permitted), shape, outline)
 
 
-def _are_told(candidate: Candidate, telling: Telling) -> bool:
-    """Whether the labels of the whole may leave as they are, and no other has to go with them."""
+def _is_whole(candidate: Candidate, telling: Telling) -> bool:
+    """Whether nothing of it stays behind, its labels may leave as they are, and no other has to go with
+    them."""
+    if candidate.is_cut or candidate.trims or candidate.facts.inline:
+        return False
     labels, egress = candidate.weighed, telling.egress
     if not labels:
         return not candidate.found(telling)

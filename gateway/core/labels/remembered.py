@@ -9,8 +9,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
+from gateway.core.fhir.candidate import Content
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.release import Content
 from gateway.core.labels.findings import PART_2, Found
 from gateway.core.labels.labeller import Labeller
 
@@ -28,6 +28,8 @@ class Labelling:
         self._known: dict[str, Found] = {}
         self._made: dict[str, Found] = {}
         self._notes = 0
+        # Whether records can fall under 42 CFR Part 2 here, whether or not a rule looks at labels.
+        self.has_programmes = labeller.has_programmes
 
     @property
     def classifier(self) -> str:
@@ -41,11 +43,6 @@ class Labelling:
             found = self._labeller.found(facts.type, content(), facts.owners)
             self._keep(facts.line, found)
         return found
-
-    @property
-    def has_programmes(self) -> bool:
-        """Whether records can fall under 42 CFR Part 2 here, whether or not a rule looks at labels."""
-        return self._labeller.has_programmes
 
     def programme(self, facts: Facts, content: Content) -> Found:
         """Of what the record says of itself, whether a programme under 42 CFR Part 2 made it."""

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 from gateway.core.consent.labels import LABELS, LabelRule
 from gateway.core.consent.purposes import BREAK_GLASS, covers
 from gateway.core.fhir import match
+from gateway.core.fhir.candidate import Content
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.release import Content
 from gateway.core.fhir.scan import Place
 from gateway.core.roles.elements import is_partial, joined, withheld
 from gateway.core.roles.placeholders import Values, filled, values_of

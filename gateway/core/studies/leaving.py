@@ -15,9 +15,10 @@ import jiter
 import msgspec
 
 from gateway.core.fhir import codec
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.facts import Facts
-from gateway.core.fhir.release import Candidate, Outlines, Review, build_instance
+from gateway.core.fhir.release import Outlines, Review, build_instance
 from gateway.core.fhir.telling import Telling
 from gateway.core.studies.study import Study
 from gateway.core.values import Label, Ref, Shape

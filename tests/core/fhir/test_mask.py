@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from gateway.core.consent.egress import EGRESS
 from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.fhir.facts import facts_of
 from gateway.core.fhir.mask import MASKED, UNKNOWN
-from gateway.core.fhir.release import Candidate, build_instance
+from gateway.core.fhir.release import build_instance
 from gateway.core.fhir.scan import Place
 from gateway.core.fhir.telling import Notice, Telling
 from gateway.core.values import Label, Shape

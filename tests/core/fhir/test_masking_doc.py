@@ -8,8 +8,9 @@ from pathlib import Path
 
 from gateway.core.consent.egress import EGRESS
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.fhir.facts import facts_of
-from gateway.core.fhir.release import Candidate, build_instance
+from gateway.core.fhir.release import build_instance
 from gateway.core.fhir.telling import Telling
 from gateway.core.released import Lines, no_consent
 from gateway.core.values import Label, Shape

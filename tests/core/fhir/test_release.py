@@ -13,18 +13,10 @@ from hypothesis import strategies as st
 from gateway.core.consent.egress import EGRESS, PART_2
 from gateway.core.fhir import codec
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.candidate import Candidate, Content
 from gateway.core.fhir.contained import Inner
 from gateway.core.fhir.facts import Facts, facts_of
-from gateway.core.fhir.release import (
-    Candidate,
-    Content,
-    Cursor,
-    Review,
-    as_judged,
-    build_instance,
-    build_searchset,
-    review_page,
-)
+from gateway.core.fhir.release import Cursor, Review, as_judged, build_instance, build_searchset, review_page
 from gateway.core.fhir.scan import Place
 from gateway.core.fhir.security import Basis
 from gateway.core.fhir.telling import NOTICE, Notice, Telling

@@ -9,8 +9,9 @@ import pytest
 
 from gateway.core.consent.egress import EGRESS
 from gateway.core.fhir.addresses import Bases
+from gateway.core.fhir.candidate import Candidate
 from gateway.core.fhir.facts import facts_of
-from gateway.core.fhir.release import Candidate, build_instance
+from gateway.core.fhir.release import build_instance
 from gateway.core.fhir.security import CLASSIFIER, Basis
 from gateway.core.fhir.telling import Telling
 from gateway.core.judgement import Judgement

@@ -24,6 +24,10 @@ class Counting(Labeller):
         self._real = labeller()
         self.digest = self._real.digest
 
+    @property
+    def has_programmes(self) -> bool:
+        return self._real.has_programmes
+
     def found(self, kind: str, tree: Any, owners: frozenset[str] = frozenset()) -> Found:
         self.asked += 1
         return self._real.found(kind, tree, owners)

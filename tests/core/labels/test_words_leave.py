@@ -11,7 +11,8 @@ import pytest
 from gateway.core.consent.egress import EGRESS
 from gateway.core.decide import decide
 from gateway.core.fhir import codec
-from gateway.core.fhir.release import Candidate, as_judged, build_instance
+from gateway.core.fhir.candidate import Candidate
+from gateway.core.fhir.release import as_judged, build_instance
 from gateway.core.fhir.telling import Telling
 from gateway.core.labels.remembered import Labelling
 from gateway.core.plan import Permit
