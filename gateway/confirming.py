@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from gateway.core.asks import confirm_asks, look_ups_around
 from gateway.core.confirm import Confirmation, confirm
-from gateway.core.drugs import Alert, medication_of
+from gateway.core.drugs import UNKNOWN, Alert, medication_of
 from gateway.core.fhir import codec
 from gateway.core.fhir.candidate import Candidate
 from gateway.core.fhir.codec import Tree
@@ -60,7 +60,7 @@ def _alert(
     judge, interactions = plan.judge, plan.interactions
     assert interactions is not None, "a plan to confirm has them"
     drug, *beside = [
-        interactions.contents(one, judge.catalogue, judge.bases.both, medications)
+        interactions.drug(one, judge.catalogue, judge.bases.both, medications)
         for one in (prescription, *others)
     ]
-    return interactions.alert(drug, beside if whole else [*beside, None])
+    return interactions.alert(drug, beside if whole else [*beside, UNKNOWN])

@@ -3,8 +3,9 @@
 Nothing here decides or releases. Each answer is judged by the plan's own judge, whole pages of nothing are
 gone through, and a mentioned record may speak only if it was itself fetched and judged visible. Where labels
 matter, what the records refer to is looked at first. A record that is shown in part is not found by the part
-that is not shown. What is asked for by name and not shown, hidden or missing, has the token's case followed
-anew; so has each search, whatever it finds.
+that is not shown, and terms that the upstream is not asked are looked at in what is shown. What is asked for
+by name and not shown, hidden or missing, has the token's case followed anew; so has each search, whatever it
+finds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from gateway.core.fhir.release import FactsOf, Review, as_judged, identify, revi
 from gateway.core.fhir.searchset import read_page
 from gateway.core.judge import Judge
 from gateway.core.judgement import Judgement
-from gateway.core.labels.asked import looks_at
+from gateway.core.labels.asked import is_excluded, looks_at, without
 from gateway.core.labels.labeller import lasting
 from gateway.core.plan import Deny, Plan
 from gateway.core.values import Interaction, Ref, UpstreamReply
@@ -158,7 +159,7 @@ class _Asking:
         await self.around.open_case(kind, anew=True)
         judge = await self._look(reply.body)
         review = review_page(reply.body, kind, self.bases, required, self.facts_of, judge, judge.stays)
-        return self._without_asked(self._without_untold(review))
+        return self._met(self._without_asked(review))
 
     async def _look(self, body: bytes) -> Judge:
         """The judge, knowing what the records of a page refer to."""
@@ -174,28 +175,33 @@ class _Asking:
         """The review without records that the search could have found by what is not shown of them."""
         if not any([one.cuts or one.trims for one in review.candidates]):
             return review
-        request, catalogue = self.plan.request, self.plan.judge.catalogue
+        plan, catalogue = self.plan, self.plan.judge.catalogue
         shown = [
             one
             for one in review.candidates
-            if not looks_at(request, catalogue, (*one.cuts, *(one.trims or ())))
+            if not looks_at(plan.request, catalogue, one.withheld, plan.unasked)
         ]
         withheld = Counter(review.withheld)
         withheld["searched"] += len(review.candidates) - len(shown)
         return replace(review, candidates=tuple(shown), withheld=dict(withheld))
 
-    def _without_untold(self, review: Review) -> Review:
-        """The review without records of which the search asked what a study is not told."""
-        ceiling, terms = self.plan.judge.ceiling, self.plan.request.terms
-        if ceiling is None or ceiling.study is None or not terms:
+    def _met(self, review: Review) -> Review:
+        """The review without records that do not meet, by what is shown of them, what the upstream was not
+        asked: of a study the constraints of its scopes too."""
+        judge, unasked, bases = self.plan.judge, self.plan.unasked, self.bases.both
+        study = None if judge.ceiling is None else judge.ceiling.study
+        grants = judge.grants(self.plan.request.type or "", judge.operation) if study is not None else ()
+        asked = [(*unasked, *scope.constraints) for scope in grants] or [unasked]
+        if () in asked:
             return review
-        study, catalogue, bases = ceiling.study, self.plan.judge.catalogue, self.bases.both
-        shown = [
-            one
-            for one in review.candidates
-            if study.shows(one.facts, candidate_content(one)(), terms, catalogue, bases)
-        ]
-        return replace(review, candidates=tuple(shown))
+
+        def is_met(one: Candidate) -> bool:
+            rest = without(candidate_content(one)(), one.withheld)
+            if study is None:
+                return not is_excluded(unasked, judge.catalogue, rest, bases)
+            return any(study.shows(one.facts, rest, terms, judge.catalogue, bases) for terms in asked)
+
+        return replace(review, candidates=tuple(one for one in review.candidates if is_met(one)))
 
     # --- Mentions ----------------------------------------------------------------------------------
 

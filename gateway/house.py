@@ -219,6 +219,8 @@ def intake_of(settings: Settings, service: ConsentService, database: Database) -
         settings.consent.organization,
         frozenset(Label(*coding.rsplit("|", 1)) for coding in settings.consent.categories),
         settings.consent.verified_only,
+        settings.consent.nesting == "contain",
+        _above(settings),
     )
     return ConsentIntake(service, ours, partial(relatives_of, database), new_id, lambda: now_ms() // 1000)
 
@@ -227,6 +229,13 @@ def usual_release(settings: Settings) -> Release | None:
     """The FHIR release of the upstreams, if they all have the same."""
     releases = {upstream.fhir_version for upstream in settings.upstreams}
     return cast("Release", releases.pop()) if len(releases) == 1 else None
+
+
+def _above(settings: Settings) -> frozenset[str]:
+    """The ids of the organisations that our own is part of, itself included; none if it is not named."""
+    own, membership = settings.consent.organization, Membership(settings.consent.part_of)
+    wholes = membership.closed(frozenset({f"{ORGANIZATION}:{own}"})) if own is not None else ()
+    return frozenset(whole.partition(":")[2] for whole in wholes)
 
 
 def reading_of(settings: Settings) -> tuple[Rules, Membership]:

@@ -81,12 +81,12 @@ async def serve(ports: Ports, incoming: Incoming) -> Answer:
     occasion = Occasion(ports.new_id(), now_s, ports.policy, token)
     if isinstance(asked, errors.Forbidden):
         check_refused_body(incoming.headers, incoming.body, ports.house.catalogue)
-        return await _refuse(ports, occasion, "refused", Deny(asked, asked.reason), None)
+        return await _refuse(ports, occasion, None, Deny(asked, asked.reason), None)
     try:
         return await _answer(ports, occasion, asked)
     except tuple(REASONS) as error:
         denial = Deny(error, REASONS[type(error)])
-        return await _refuse(ports, occasion, str(asked.interaction), denial, None)
+        return await _refuse(ports, occasion, asked, denial, None)
 
 
 def _parse(ports: Ports, incoming: Incoming) -> FhirRequest | errors.Forbidden:
@@ -112,11 +112,11 @@ async def _answer(ports: Ports, occasion: Occasion, asked: FhirRequest) -> Answe
         mark, view = ports.consents.at_head()
         decision = _decided(ports, occasion, request, page, mark, view)
         if isinstance(decision, Deny):
-            return await _refuse(ports, occasion, str(request.interaction), decision, view)
+            return await _refuse(ports, occasion, request, decision, view)
         place = ports.cases.place(occasion.token, decision.plan.judge, mark, view)
         gathered = await gather(ports.upstream, ports.house.bases, ports.facts_of, decision.plan, place)
         if isinstance(gathered, Deny):
-            return await _refuse(ports, occasion, str(request.interaction), gathered, view)
+            return await _refuse(ports, occasion, request, gathered, view)
         if _still_holds(ports, occasion, decision.plan, page, mark):
             return await _release(ports, occasion, decision.plan, view, gathered)
     raise errors.LedgerUnavailable("The consents are changing; try again.")
@@ -260,11 +260,11 @@ def _next_link(ports: Ports, occasion: Occasion, plan: Plan, here: str, cursor: 
 
 
 async def _refuse(
-    ports: Ports, occasion: Occasion, interaction: str, denial: Deny, view: ConsentView | None
+    ports: Ports, occasion: Occasion, request: FhirRequest | None, denial: Deny, view: ConsentView | None
 ) -> Answer:
     """A denial to a valid token is an answer too, and is recorded before it leaves."""
     consent_of = no_consent if view is None else view.get
-    receipts = await _recorded(ports, [deny_draft(occasion, interaction, denial, consent_of)])
+    receipts = await _recorded(ports, [deny_draft(occasion, request, denial, consent_of)])
     return Answer(denial.error.status, b"", receipts, error=denial.error)
 
 

@@ -17,7 +17,8 @@ from typing import Final
 from gateway import errors
 from gateway.around import Around
 from gateway.consents.draft import Draft as ConsentDraft
-from gateway.consents.preview_view import node_json, viewer_json
+from gateway.consents.intake import Drafted
+from gateway.consents.preview_view import idle_json, node_json, viewer_json
 from gateway.consents.service import OPERATOR, ConsentService
 from gateway.core.canon import Json, canonical, sha256_text
 from gateway.core.consent.document import format_document
@@ -60,13 +61,16 @@ _PAGE: Final = 200
 @dataclass(frozen=True, slots=True)
 class Question:
     """What would be, if the patient's consents were `after` in place of `before`. `draft`: the one of `after`
-    that is being written, if it is one."""
+    that is being written, if it is one; `refused` is why it would not be recorded, and `warnings` are
+    what there is to know of how it was read."""
 
     patient: str
     before: Sequence[Consent]
     after: Sequence[Consent]
     viewers: Sequence[Viewer]
     draft: Consent | None = None
+    refused: str | None = None
+    warnings: Sequence[str] = ()
 
 
 def drafted(
@@ -81,12 +85,31 @@ def drafted(
 
     Raises BadRequest, NotFound.
     """
-    if changed is not None and service.show(changed).patient != draft.patient:
+    if changed is not None:
+        service.show(changed)
+    found = Drafted(service.drafted(draft, changed), ())
+    return read_from(service, membership, found, changed, named)
+
+
+def read_from(
+    service: ConsentService,
+    membership: Membership,
+    found: Drafted,
+    changed: str | None,
+    named: Sequence[Sequence[str]],
+) -> Question:
+    """As `drafted`, for what was read from a FHIR Consent under the id `changed`, or a new one.
+
+    Raises BadRequest, NotFound.
+    """
+    consent = found.consent
+    if changed is not None and service.show(changed).patient != consent.patient:
         raise errors.BadRequest("A consent stays with its patient.")
-    consent = service.drafted(draft, changed)
     before = service.of_patient(consent.patient)
     after = with_draft(before, consent)
-    return Question(consent.patient, before, after, _viewers(after, named, membership), consent)
+    viewers = _viewers(after, named, membership)
+    warnings = [str(each) for each in found.warnings]
+    return Question(consent.patient, before, after, viewers, consent, service.refusal(consent), warnings)
 
 
 def comparison(
@@ -126,7 +149,7 @@ class Records:
 
 
 async def preview(ports: Ports, issuer: str, question: Question) -> dict[str, Json]:
-    """The answer as JSON (docs/consents.md, Preview), after the entry of its reading is durable.
+    """The answer as JSON (docs/previews.md, Preview), after the entry of its reading is durable.
 
     Raises:
         UpstreamUnusable, UpstreamTimeout: the records could not be read.
@@ -274,9 +297,11 @@ async def _answer(ports: Ports, question: Question, records: Records, scene: Sce
             viewer_json(viewer, seen, study_of(viewer, question.patient, scene)) for viewer, seen in all_seen
         ],
         "idle": [
-            {"consent": consent.id, "node": node.path}
+            idle_json(consent, node)
             for consent, node in idle(question.after, [sight for _, seen in all_seen for sight in seen])
         ],
+        "refused": question.refused,
+        "warnings": [*question.warnings],
         "overruled_by": [node_json(node) for node in dict.fromkeys(denying)],
     }
 

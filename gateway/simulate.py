@@ -14,6 +14,7 @@ from gateway import errors
 from gateway.consents.preview_view import node_json
 from gateway.core.canon import Json
 from gateway.core.consent.evaluate import Because
+from gateway.core.consent.rule import Consent, Effect, State
 from gateway.core.decide import decide
 from gateway.core.fhir.candidate import Candidate, candidate_content
 from gateway.core.fhir.codec import CodecError
@@ -37,7 +38,7 @@ class Supposed:
 
 
 async def simulate(ports: Ports, supposed: Supposed) -> dict[str, Json]:
-    """What would be answered, and which rule says so, as JSON (docs/consents.md, Simulate).
+    """What would be answered, and which rule says so, as JSON (docs/previews.md, Simulate).
 
     Raises:
         BadRequest: the record is not a resource, or the address asks for no records.
@@ -69,7 +70,7 @@ async def simulate(ports: Ports, supposed: Supposed) -> dict[str, Json]:
         "permitted": True,
         "token": _token(token, standing),
         "patients": [*sorted(decision.plan.judge.patients)],
-        "consents": _in_force(decision.plan),
+        "consents": _in_force(decision.plan, standing),
         "asks": [_ask(ask) for ask in decision.plan.asks],
     }
     if supposed.record is not None:
@@ -92,7 +93,11 @@ def _judged(ports: Ports, plan: Plan, raw: bytes) -> dict[str, Json]:
         facts = ports.facts_of(raw)
     except CodecError as error:
         raise errors.BadRequest(f"The record cannot be used: {error}.") from error
-    judgement = plan.judge(facts, candidate_content(Candidate(raw, facts)))
+    content = candidate_content(Candidate(raw, facts))
+    judgement = plan.judge(facts, content)
+    labels = facts.labels | judgement.labels  # a refusal carries none
+    if plan.judge.labels_matter(facts):
+        labels |= {one.label for one in plan.judge.found(facts, content)}
     cuts, trims = sorted(map(pointer, judgement.cuts)), sorted(map(pointer, judgement.trims or ()))
     return {
         "record": str(facts.ref),
@@ -101,17 +106,28 @@ def _judged(ports: Ports, plan: Plan, raw: bytes) -> dict[str, Json]:
         "reason": judgement.reason,
         "nodes": [node_json(node) for node in judgement.because],
         "overridden": [node_json(node) for node in judgement.overridden],
-        "labels": [*sorted(label.code for label in judgement.labels)],
+        "labels": [*sorted({label.code for label in labels})],
         "withheld": [*cuts],
         "beyond_role": [*trims],
     }
 
 
-def _in_force(plan: Plan) -> list[Json]:
-    """The consents that concern who asks: which of them decides is a matter of each record."""
+def _in_force(plan: Plan, standing: Standing) -> list[Json]:
+    """The consents that concern who asks, with what each says at its root: which of them decides is a matter
+    of each record."""
     bound = plan.judge.bound
     found = {covered for patient in plan.judge.patients for covered in bound.coverage(patient)}
-    return [{"consent": covered.id, "entry": covered.entry} for covered in sorted(found)]
+    return [
+        {"consent": covered.id, "entry": covered.entry, "effect": _effect(standing.consents.get(covered.id))}
+        for covered in sorted(found)
+    ]
+
+
+def _effect(consent: Consent | None) -> Json:
+    """What the consent does: one that was stopped denies what it permitted."""
+    if consent is None:
+        return None
+    return (Effect.DENY if consent.state is State.STOPPED else consent.root.effect).value
 
 
 def _refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -19,10 +19,13 @@ from gateway.core.fhir.release import build_instance
 from gateway.core.fhir.telling import Telling
 from gateway.core.labels.remembered import Labelling
 from gateway.core.plan import Deny, Permit
+from gateway.core.roles.ceiling import NO_ROLES, Roles
+from gateway.core.roles.parse import parse_profile
 from gateway.core.standing import House, Standing
 from gateway.core.values import Ask, Ref, Shape, UpstreamReply
 from gateway.gather import Gathered, gather
 from gateway.mapping import load_outlines
+from gateway.yaml_lines import read_yaml
 from tests.core.consent.build import NOW_S, consents, deny, permit
 from tests.core.deciding import BASES, R4, View, request, token
 from tests.core.labels.tables import labeller
@@ -47,12 +50,15 @@ async def answer(
     *rules: Node,
     scopes: str = "patient/*.rs",
     policy: Rules = OPT_IN,
+    roles: Roles = NO_ROLES,
+    role: str | None = None,
     **settings: Any,
 ) -> Any:
     """What `gather` makes of the request, under these consents, in a house that looks for labels."""
-    house = House(R4, BASES, rules=policy, labelling=Labelling(labeller(**settings)))
+    house = House(R4, BASES, rules=policy, labelling=Labelling(labeller(**settings)), roles=roles)
     given = View(consents(*(rules or APART), patient="85") if policy is OPT_IN else ())
-    decision = decide(request(target), Standing(token(scopes, user=DOCTOR), given, house, NOW_S))
+    who = replace(token(scopes, user=DOCTOR), role=role)
+    decision = decide(request(target), Standing(who, given, house, NOW_S))
     assert isinstance(decision, Permit), decision
     return await gather(server, BASES, lambda raw: facts_of(raw, R4, BASES), decision.plan)
 
@@ -238,6 +244,78 @@ async def test_a_record_found_by_what_is_cut_is_left_out() -> None:
     assert shown(gathered) == []
     assert gathered.review.withheld == {"searched": 1}
     assert shown(await answer(server, "Observation?component-code=B20", OPEN)) == ["1"]
+
+
+PANELS = [
+    observation("masked", component=[{"code": HIV}], note=[{"text": "x"}]),
+    observation("partly", component=[{"code": FLU}, {"code": HIV}]),
+    observation("plain"),
+    observation("other", component=[{"code": FLU}]),
+]
+EXCEPT: dict[str, tuple[tuple[Node, ...], str, list[str]]] = {
+    "a value that none has": (APART, "component-code:not=zzz", ["masked", "partly", "plain", "other"]),
+    "the value that is hidden": (APART, "component-code:not=B20", ["masked", "partly", "plain", "other"]),
+    "a value that is shown": (APART, "component-code:not=J11.1", ["masked", "plain"]),
+    "and one that is not hidden": (
+        APART,
+        "component-code:not=zzz&status:not=x",
+        ["masked", "partly", "plain", "other"],
+    ),
+    "by what may look there too": (APART, "combo-code:not=B20", ["masked", "partly", "plain", "other"]),
+    "another element": (APART, "code:not=J11.1", []),
+    "what includes as well": (APART, "component-code:not=zzz&component-code=J11.1", ["other"]),
+    "a deny that reaches none": (
+        (OPEN, deny(labels="ETHUD")),
+        "component-code:not=B20",
+        ["plain", "other"],
+    ),
+    "who sees all": ((OPEN,), "component-code:not=B20", ["plain", "other"]),
+}
+
+
+@pytest.mark.parametrize("row", EXCEPT)
+async def test_a_masked_record_is_left_out_as_one_that_never_had_the_part(row: str) -> None:
+    rules, query, expected = EXCEPT[row]
+    server = Hospital(PANELS)
+    gathered = await answer(server, f"Observation?{query}", *rules)
+    assert shown(gathered) == expected
+    is_told = any("not=" in ask.replace("%3A", ":") for ask in server.asked)
+    assert is_told == (rules == (OPEN,)), "the upstream is asked it where nothing can be taken out"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("component-code:not=B20", ["masked", "partly", "plain", "other"]),
+        ("component-code:not=J11.1", ["masked", "partly", "plain", "other"]),
+        ("component-code=B20", []),
+        ("code:not=J11.1", []),
+        ("code:not=B20", ["masked", "partly", "plain", "other"]),
+    ],
+)
+async def test_what_a_role_does_not_see_leaves_nothing_out(query: str, found: list[str]) -> None:
+    text = "role: r\nabout: a role\npurposes: [TREAT]\ntypes: {Observation: {keep: [code, subject]}}\n"
+    roles = Roles({"r": parse_profile("r", read_yaml(text), (R4,))})
+    gathered = await answer(Hospital(PANELS), f"Observation?{query}", OPEN, roles=roles, role="r")
+    assert shown(gathered) == found
+
+
+async def test_what_cannot_be_looked_at_here_is_refused_where_something_may_be_cut() -> None:
+    house = House(R4, BASES, labelling=Labelling(labeller()))
+
+    def decided(query: str, *rules: Node) -> Permit | Deny:
+        given = View(consents(*rules, patient="85"))
+        return decide(request(f"Patient?{query}"), Standing(token(), given, house, NOW_S))
+
+    refused = decided("deceased:not=true", *APART)
+    assert isinstance(refused, Deny)
+    assert refused.reason == "scope"
+    for query, rules in (
+        ("deceased=true", APART),
+        ("gender:not=male", APART),
+        ("deceased:not=true", (OPEN,)),
+    ):
+        assert isinstance(decided(query, *rules), Permit), query
 
 
 async def test_what_is_implied_reaches_no_further_than_what_is_normal() -> None:

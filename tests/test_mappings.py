@@ -101,7 +101,6 @@ def test_shared_types_refer_to_no_patient(release: Release) -> None:
                 "Linkage",
                 "Subscription",
                 "PaymentNotice",
-                "Consent",
                 "Parameters",
                 "SearchParameter",
                 "Endpoint",
@@ -112,6 +111,12 @@ def test_shared_types_refer_to_no_patient(release: Release) -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_types_that_decide_leaks(release: Release, type_: str, kind: str) -> None:
     assert load_catalogue(release).access(type_).kind == kind
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_of_consents_directives_alone_are_served(release: Release) -> None:
+    catalogue = load_catalogue(release)
+    assert [t for t in catalogue.types if catalogue.access(t).only] == ["Consent"]
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,8 @@ def application(house: OpenHouse, authorities: Authorities | None = None) -> ASG
 def _operators(house: OpenHouse, walks: Mapping[str, Ports], database: Database) -> list[Route]:
     """What operators use; `walks` is by the upstream's name."""
     guarded = guarded_by(house.keys.operator_secret, house.consents)
-    previews = preview_routes(house.service, walks, house.settings.issuer, guarded)
     fhir = FhirConsents(intake_of(house.settings, house.service, database), usual_release(house.settings))
+    previews = preview_routes(house.service, fhir, walks, house.settings.issuer, guarded)
     return [*admin_routes(house.service, fhir, guarded), *previews]
 
 

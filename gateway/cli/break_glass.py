@@ -25,7 +25,7 @@ from gateway.auth.people.totp import Sealer
 from gateway.auth.server import open_database
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.cli.issue import base_of, upstream_of
-from gateway.cli.press import Desk, Press
+from gateway.cli.press import Desk
 from gateway.core.canon import Json
 from gateway.core.consent.glass import KINDS, OUTCOMES, REASONS, Statement
 from gateway.entropy import random_bytes
@@ -92,18 +92,25 @@ def list_(config: Path, as_json: bool, only_open: bool) -> None:
 
 @break_glass.command()
 @click.argument("entry", type=int, metavar="ENTRY")
-@click.option("--reviewer", required=True, metavar="WHO", help="Who reviewed it, as entries name who acts.")
+@click.option("--reviewer", required=True, metavar="WHO", help="Who reviewed it: a login name or Type/id.")
 @click.option("--outcome", required=True, type=click.Choice(OUTCOMES), help="What they found.")
 @config_option
 @json_option
 def review(config: Path, as_json: bool, entry: int, reviewer: str, outcome: str) -> None:
     """Record what a review of a broken glass found. The reads are counted in the ledger."""
 
+    settings = settings_of(config)
+
     async def work(house: OpenHouse) -> dict[str, Json]:
-        index, digest = await reviewed(Press(house, {}), house.entries, entry, reviewer, outcome)
+        database = open_database(auth_database_of(settings))
+        try:
+            desk = Desk(house, {}, database)
+            index, digest = await reviewed(desk, house.entries, entry, reviewer, outcome)
+        finally:
+            database.close()
         return {"entry": index, "hash": digest}
 
-    done = in_house(settings_of(config), work)
+    done = in_house(settings, work)
     print_json(done) if as_json else click.echo(f"ledger entry {done['entry']}, hash {done['hash']}")
 
 

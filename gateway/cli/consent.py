@@ -26,7 +26,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _TERMS = (
     click.option("--grantee", "grantees", multiple=True, metavar="WHO",
-                 help="client:ID, client:ID@ISSUER, organization:ID, practitioner:ID, role:NAME; repeat it."),
+                 help="client:ID, client:ID@ISSUER, role:NAME, or careteam:, device:, group:, organization:, "
+                      "patient:, practitioner:, practitionerrole: or relative: with a FHIR id; repeatable."),
     click.option("--scope", "scopes", multiple=True, metavar="SCOPE",
                  help="A SMART scope such as 'patient/*.rs'; repeatable."),
     click.option("--purpose", "purposes", multiple=True, metavar="CODE",

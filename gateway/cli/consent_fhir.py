@@ -47,7 +47,7 @@ def take(
 ) -> None:
     """Record the FHIR Consent in FILE (-: standard input) and print its reference and what to know of it."""
     settings, raw = settings_of(config), file.read()
-    meant = _meant(settings, release)
+    meant = release_meant(settings, release)
     taken: Taken = _with_intake(settings, lambda _, intake: intake.grant(raw, meant, supersedes))
     warnings: list[Json] = [*map(str, taken.warnings)]
     if as_json:
@@ -66,7 +66,7 @@ def take(
 def export(config: Path, as_json: bool, consent_id: str, release: Release | None) -> None:
     """Print a consent as a FHIR Consent, or say what of it does not fit one. It is JSON in any case."""
     settings = settings_of(config)
-    meant = _meant(settings, release)
+    meant = release_meant(settings, release)
 
     async def work(_: OpenHouse, intake: ConsentIntake) -> dict[str, Json]:
         return intake.show(consent_id, meant)
@@ -106,12 +106,12 @@ def sync(config: Path, as_json: bool, upstream: str, patient: str | None, may_be
 
 
 def _with_intake(settings: Settings, work: Work[T]) -> T:
-    with _intake(settings) as made:
+    with opened_intake(settings) as made:
         return in_house(settings, lambda house: work(house, made(house)))
 
 
 @contextmanager
-def _intake(settings: Settings) -> Iterator[Callable[[OpenHouse], ConsentIntake]]:
+def opened_intake(settings: Settings) -> Iterator[Callable[[OpenHouse], ConsentIntake]]:
     """An intake over the authorization server's own records of who may agree for whom."""
     database = open_database(auth_database_of(settings))
     try:
@@ -120,7 +120,7 @@ def _intake(settings: Settings) -> Iterator[Callable[[OpenHouse], ConsentIntake]
         database.close()
 
 
-def _meant(settings: Settings, release: Release | None) -> Release:
+def release_meant(settings: Settings, release: Release | None) -> Release:
     meant = release or usual_release(settings)
     if meant is None:
         raise BadRequest("The upstreams have several releases of FHIR; say which one with --fhir-version.")

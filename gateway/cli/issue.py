@@ -62,6 +62,7 @@ async def issue(house: OpenHouse, wish: Wish) -> Issued:
     base = base_of(house, upstream)
     consents = _consents(house, wish, now_ms() // 1000)
     _check_scopes(wish, base)
+    _check_lifetime(wish)
     try:
         terms = _terms(wish, base, consents)
     except ValueError as error:
@@ -144,6 +145,13 @@ def _check_scopes(wish: Wish, base: Base) -> None:
         raise BadRequest(f"The scope {dropped.text!r} cannot be used: {dropped.reason}.")
     if wish.patient is None and any(scope.level == "patient" for scope in scopes.resources):
         raise BadRequest("A patient/ scope needs --patient.")
+
+
+def _check_lifetime(wish: Wish) -> None:
+    profile = mapping.load_profiles().get(wish.role or "")
+    most_s = None if profile is None else profile.lifetime_s
+    if most_s is not None and wish.lifetime_s > most_s:
+        raise BadRequest(f"A token of the role {wish.role} lives at most {most_s} seconds (--lifetime).")
 
 
 def _terms(wish: Wish, base: Base, consents: Sequence[Consent]) -> Terms:

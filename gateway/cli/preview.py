@@ -4,7 +4,7 @@ simulate`: which rule decides a request. A preview reads the patient's records, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,14 +13,16 @@ import click
 from gateway.app import ports_of, transport_to
 from gateway.cli.common import config_option, in_house, json_option, print_json, settings_of
 from gateway.cli.consent import EVERYTHING, terms
+from gateway.cli.consent_fhir import opened_intake, release_meant, release_option
 from gateway.cli.issue import upstream_of
 from gateway.cli.preview_view import preview_lines, simulation_lines
 from gateway.consents.draft import Draft
 from gateway.core.canon import Json
 from gateway.core.consent.rule import Effect
+from gateway.core.fhir.catalogue import Release
 from gateway.house import OpenHouse
 from gateway.ports import Ports
-from gateway.preview import comparison, drafted
+from gateway.preview import comparison, drafted, read_from
 from gateway.preview import preview as previewed
 from gateway.simulate import Supposed
 from gateway.simulate import simulate as simulated
@@ -37,6 +39,13 @@ upstream_option = click.option("--upstream", metavar="NAME", help="Which upstrea
 
 
 @click.command()
+@click.option(
+    "--fhir",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="The FHIR Consent in FILE (-: standard input), in place of options that say what it says.",
+)
+@release_option
 @click.option("--patient", metavar="ID", help="The patient's FHIR id.")
 @click.option("--change", "changed", metavar="ID", help="The consent that this would become.")
 @terms
@@ -48,6 +57,8 @@ upstream_option = click.option("--upstream", metavar="NAME", help="Which upstrea
 def preview(
     config: Path,
     as_json: bool,
+    fhir: IO[bytes] | None,
+    release: Release | None,
     patient: str | None,
     changed: str | None,
     deny: bool,
@@ -59,17 +70,48 @@ def preview(
 
     Nothing is granted. The records are read, so the preview has an entry of its own in the ledger.
     """
-    if (patient is None) == (changed is None):
-        raise click.UsageError("Name either --patient or --change", click.get_current_context())
+    raw = None if fhir is None else fhir.read()
+    _one_consent(raw is not None, patient, changed, release, deny, given)
     given["scopes"] = given["scopes"] or ((EVERYTHING,) if deny else ())
 
-    async def work(house: OpenHouse, ports: Ports) -> dict[str, Json]:
+    async def of_options(house: OpenHouse, ports: Ports) -> dict[str, Json]:
         whose = patient if changed is None else house.service.show(changed).patient
         draft = Draft(whose or "", effect=Effect.DENY if deny else Effect.PERMIT, **given)
         question = drafted(house.service, ports.house.membership, draft, changed, _viewers(named))
         return await previewed(ports, house.settings.issuer, question)
 
-    _print(config, upstream, work, preview_lines, as_json)
+    if raw is None:
+        _print(config, upstream, of_options, preview_lines, as_json)
+        return
+    settings = settings_of(config)
+    meant = release_meant(settings, release)
+    with opened_intake(settings) as intake:
+
+        async def of_fhir(house: OpenHouse, ports: Ports) -> dict[str, Json]:
+            found = await intake(house).draft(raw, meant, changed, given["supersedes"])
+            question = read_from(house.service, ports.house.membership, found, changed, _viewers(named))
+            return await previewed(ports, house.settings.issuer, question)
+
+        _print(config, upstream, of_fhir, preview_lines, as_json)
+
+
+def _one_consent(
+    is_fhir: bool,
+    patient: str | None,
+    changed: str | None,
+    release: Release | None,
+    deny: bool,
+    given: Mapping[str, Any],
+) -> None:
+    """Raises UsageError if options speak of no consent, or of two."""
+    context = click.get_current_context()
+    said = patient is not None or deny or any(given[name] for name in given.keys() - {"supersedes"})
+    if is_fhir and said:
+        raise click.UsageError("With --fhir, the Consent says whose it is and what is permitted", context)
+    if not is_fhir and release is not None:
+        raise click.UsageError("--fhir-version goes with --fhir", context)
+    if not is_fhir and (patient is None) == (changed is None):
+        raise click.UsageError("Name either --patient or --change, or --fhir", context)
 
 
 @click.command()

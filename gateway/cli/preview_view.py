@@ -26,6 +26,9 @@ def _preview(answer: dict[str, Any]) -> Iterator[str]:
     yield f"Patient {answer['patient']}: {answer['records']} records{part}"
     if answer["unread"]:
         yield f"  not read, as the record server gave none: {', '.join(answer['unread'])}"
+    if answer["refused"]:
+        yield f"Would be refused as it is: {answer['refused']}"
+    yield from (f"warning: {warning}" for warning in answer["warnings"])
     for viewer in answer["viewers"]:
         yield ""
         yield f"{' '.join(viewer['who'])}, for {viewer['purpose']}:"
@@ -34,7 +37,7 @@ def _preview(answer: dict[str, Any]) -> Iterator[str]:
     for node in answer["overruled_by"]:
         yield f"Without full effect: {_node(node)} denies what it permits; supersede that consent."
     for node in answer["idle"]:
-        yield f"Decides nothing here: consent {node['consent']}, {node['node']}"
+        yield f"Decides nothing here: {_named(node)}, {node['node']}"
     yield f"This reading is ledger entry {answer['entry']}."
 
 
@@ -65,7 +68,7 @@ def _simulation(answer: dict[str, Any]) -> Iterator[str]:
         if not answer["asks"]:
             yield "  asks the record server nothing: the answer is an empty page"
         for consent in answer["consents"]:
-            yield f"  under consent {consent['consent']} (entry {consent['entry']})"
+            yield f"  in force: {consent['effect']}, consent {consent['consent']} (entry {consent['entry']})"
     else:
         yield f"Refused at the {answer['step']}, {answer['status']}: {answer['text']}"
         if answer["reason"]:
@@ -88,5 +91,9 @@ _PARTS = {
 
 
 def _node(node: dict[str, Any]) -> str:
-    entry = "not recorded" if node["entry"] is None else f"entry {node['entry']}"
-    return f"consent {node['consent']} ({entry}), {node['node']}"
+    entry = "" if node["entry"] is None else f" (entry {node['entry']})"
+    return f"{_named(node)}{entry}, {node['node']}"
+
+
+def _named(node: dict[str, Any]) -> str:
+    return "the draft" if node["consent"] is None else f"consent {node['consent']}"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from gateway.consents.service import UNRECORDED
 from gateway.core.canon import Json
 from gateway.core.consent.evaluate import Because
+from gateway.core.consent.rule import Consent, Node
 from gateway.core.preview import Sight, Viewer
 from gateway.core.studies.study import Study
 
@@ -43,9 +44,18 @@ def _in_study(study: Study) -> str:
 
 
 def node_json(node: Because) -> dict[str, Json]:
-    """A deciding node; its entry is null if its consent is a draft."""
-    entry = None if node.entry == UNRECORDED else node.entry
-    return {"consent": node.consent_id, "entry": entry, "node": node.node_path}
+    """A deciding node; consent and entry are null if it is the draft's."""
+    recorded = node.entry != UNRECORDED
+    return {
+        "consent": node.consent_id if recorded else None,
+        "entry": node.entry if recorded else None,
+        "node": node.node_path,
+    }
+
+
+def idle_json(consent: Consent, node: Node) -> dict[str, Json]:
+    """A node that decides nothing; the consent is null if it is the draft."""
+    return {"consent": None if consent.entry == UNRECORDED else consent.id, "node": node.path}
 
 
 def _counts(seen: Sequence[Sight]) -> dict[str, Json]:

@@ -76,12 +76,16 @@ class ConsentService:
         return await self.grant_rule(self._read(draft, self._new_id()), by, under)
 
     async def grant_rule(
-        self, consent: Consent, by: str = OPERATOR, under: tuple[int, str] | None = None
+        self,
+        consent: Consent,
+        by: str = OPERATOR,
+        under: tuple[int, str] | None = None,
+        *,
+        followed: bool = False,
     ) -> ConsentRef:
-        """As `grant`, for a consent that was not written as a draft."""
-        if consent.doubtful and consent.supersedes:
-            raise BadRequest("A consent of which it is in doubt what is in force supersedes no other.")
-        self._check(consent)
+        """As `grant`, for a consent that was not written as a draft. One that is `followed`, as it stands
+        elsewhere, is recorded without effect too: it has one when what denies the same is taken back."""
+        self._check_new(consent, followed=followed)
         facts, attachments = grant_facts(consent)
         right: dict[str, Json] = {} if under is None else {"aut": [*under]}
         receipt = await self._record(GRANT, {**facts, **right, "act": by}, consent.patient, attachments)
@@ -92,12 +96,11 @@ class ConsentService:
         self._live(consent_id)
         return await self.change_rule(self._read(draft, consent_id), by)
 
-    async def change_rule(self, consent: Consent, by: str = OPERATOR) -> ConsentRef:
-        """As `change`, for a consent that was not written as a draft."""
-        before = self._live(consent.id)
-        if before.patient != consent.patient:
-            raise BadRequest("A consent stays with its patient; grant a new one instead.")
-        self._check(consent)
+    async def change_rule(
+        self, consent: Consent, by: str = OPERATOR, *, followed: bool = False
+    ) -> ConsentRef:
+        """As `change`, for a consent that was not written as a draft; `followed` as in `grant_rule`."""
+        before = self._check_changed(consent, followed=followed)
         facts, attachments = change_facts(consent, before.refs[-1])
         receipt = await self._record(CHANGE, {**facts, "act": by}, consent.patient, attachments)
         self._check_taken(consent.id, receipt)
@@ -136,8 +139,17 @@ class ConsentService:
     def drafted(self, draft: Draft, consent_id: str | None = None) -> Consent:
         """The consent that `draft` describes, under the id of one that is there or a new one; it is recorded
         nowhere and compared with no other. Raises BadRequest."""
-        consent = self._read(draft, consent_id or self._new_id())
-        return replace(consent, refs=(ConsentRef(consent.id, UNRECORDED, ""),))
+        return unrecorded(self._read(draft, consent_id or self._new_id()))
+
+    def refusal(self, consent: Consent) -> str | None:
+        """Why the consent would be refused, as a new one or as the new text of the one that has its id;
+        None if it would be recorded."""
+        is_new = self._registry.get(consent.id) is None
+        try:
+            self._check_new(consent) if is_new else self._check_changed(consent)
+        except (BadRequest, NotFound) as error:
+            return error.text
+        return None
 
     def silencers(self, consent: Consent) -> tuple[Silencer, ...]:
         """The patient's other consents that deny all that this one permits, if it permits anything."""
@@ -149,7 +161,20 @@ class ConsentService:
     def _read(self, draft: Draft, consent_id: str) -> Consent:
         return read_draft(draft, consent_id, self._parse_scope, self._now())
 
-    def _check(self, consent: Consent) -> None:
+    def _check_new(self, consent: Consent, *, followed: bool = False) -> None:
+        if consent.doubtful and consent.supersedes:
+            raise BadRequest("A consent of which it is in doubt what is in force supersedes no other.")
+        self._check(consent, followed=followed)
+
+    def _check_changed(self, consent: Consent, *, followed: bool = False) -> Consent:
+        """The consent as it is."""
+        before = self._live(consent.id)
+        if before.patient != consent.patient:
+            raise BadRequest("A consent stays with its patient; grant a new one instead.")
+        self._check(consent, followed=followed)
+        return before
+
+    def _check(self, consent: Consent, *, followed: bool) -> None:
         now_s = self._now()
         for other in sorted(consent.supersedes):
             if self.show(other).patient != consent.patient:
@@ -158,7 +183,8 @@ class ConsentService:
             raise BadRequest("A consent that supersedes another begins at once.")
         for lack in lacking(consent.root):
             raise BadRequest(f"The consent {lack}.")
-        check_effect(consent, self._registry.standing(consent.patient), now_s, self._rules)
+        if not followed:
+            check_effect(consent, self._registry.standing(consent.patient), now_s, self._rules)
 
     def _live(self, consent_id: str) -> Consent:
         consent = self.show(consent_id)
@@ -170,6 +196,11 @@ class ConsentService:
         # Another gateway may have ended the consent first; then the ledger holds a change without effect.
         if self._registry.mark >= receipt.index and self.show(consent_id).entry < receipt.index:
             raise BadRequest(f"The consent {consent_id} ended while it was being changed.")
+
+
+def unrecorded(consent: Consent) -> Consent:
+    """The consent as a draft: it can be judged by, and is in no ledger."""
+    return replace(consent, refs=(ConsentRef(consent.id, UNRECORDED, ""),))
 
 
 def _ref(consent_id: str, receipt: Receipt) -> ConsentRef:

@@ -4,7 +4,8 @@ The id of a consent that came this way begins with a digest of its upstream and 
 that it is found again; the rest is fresh, since an id is granted once. What ended here stays ended, whatever
 the upstream says of it, but for what ended because the upstream had ended it. What is in force there and
 cannot be honoured stands here as malformed: it permits nothing, nothing is implied beside it, and what it
-denied before, as far as that was understood, it denies still. A list that may not be whole ends nothing.
+denied before, as far as that was understood, it denies still. Nor is one missing here because another denies
+the same: that one may be taken back before the next run. A list that may not be whole ends nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway.consents.effect import NoEffect
 from gateway.consents.intake import ConsentIntake
 from gateway.consents.service import ConsentService
 from gateway.core.canon import sha256
@@ -44,7 +44,7 @@ class Change(enum.StrEnum):
     MALFORMED = "malformed"  # in force there, and stands here for nothing
     ENDED = "ended here"  # withdrawn or superseded here, and left so
     ASIDE = "set aside"  # not in force, no privacy consent, or another's to enforce
-    REFUSED = "refused"  # without a patient of ours, or without effect
+    REFUSED = "refused"  # without a patient of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,7 @@ class Synchroniser:
         stays.
         """
         seen: set[str] = set()
-        async for raw in _consents(source, patient):
-            name = codec.parse(raw).get("id")
-            if not isinstance(name, str) or not is_id(name):
-                raise UpstreamUnusable from Cause("a Consent without an id")
+        async for name, raw in _consents(source, patient):
             seen.add(source.prefix_of(name))
             yield await self._follow(source, name, raw, now_s)
         self._at_head()
@@ -152,19 +149,21 @@ class Synchroniser:
     async def _put(self, name: str, wanted: Consent, current: Consent | None, why: tuple[str, ...]) -> Synced:
         """Record what is wanted in the place of what there is, unless it is the same."""
         change = Change.MALFORMED if wanted.malformed else Change.CHANGED if current else Change.GRANTED
-        try:
-            if current is None:
-                await self._service.grant_rule(wanted)
-                return Synced(name, change, wanted.id, why)
+        if current is not None:
             wanted = replace(wanted, supersedes=current.supersedes)
-            if format_document(wanted) == format_document(current):
-                return Synced(name, Change.UNCHANGED, current.id, why)
-            await self._service.change_rule(wanted)
-            return Synced(name, change, wanted.id, why)
-        except NoEffect as error:
-            if current is not None:  # what it said before is not what it says now
-                await self._service.revoke(current.id, ENDED_THERE)
-            return Synced(name, Change.REFUSED, None, (error.text,))
+        why += self._in_vain(wanted)
+        if current is None:
+            await self._service.grant_rule(wanted, followed=True)
+        elif format_document(wanted) == format_document(current):
+            change = Change.UNCHANGED
+        else:
+            await self._service.change_rule(wanted, followed=True)
+        return Synced(name, change, wanted.id, why)
+
+    def _in_vain(self, wanted: Consent) -> tuple[str, ...]:
+        if wanted.malformed:
+            return ()
+        return tuple(f"Consent: permits in vain: {each}" for each in self._service.silencers(wanted))
 
 
 def _wanted(found: Outcome, current: Consent | None, now_s: int) -> Consent | None:
@@ -188,22 +187,37 @@ def _why(found: Outcome) -> tuple[str, ...]:
 # --- The upstream's pages --------------------------------------------------------------------------
 
 
-async def _consents(source: Source, patient: str | None) -> AsyncIterator[bytes]:
+async def _consents(source: Source, patient: str | None) -> AsyncIterator[tuple[str, bytes]]:
+    """Each Consent with its id. Raises UpstreamUnusable after the last if they may not be all: there are
+    fewer than some page said, or one came again, and what moved between pages may have hidden another."""
     about = () if patient is None else (("patient", f"Patient/{patient}"),)
     ask = Ask("/Consent", (*about, ("_count", _COUNT)))
-    came = 0
+    came: set[str] = set()
+    again, total = 0, 0
     for _ in range(_MOST_PAGES):
         page = await _page(source, ask)
+        total = max(total, page.total or 0)
         for raw in page.matches:
-            yield raw
-        came += len(page.matches)
+            name = _name(raw)
+            again += name in came
+            came.add(name)
+            yield name, raw
         following = _next(page, source.base_url)
         if following is None:
-            if page.total is not None and page.total > came:
-                raise UpstreamUnusable from Cause(f"of {page.total} Consents only {came} came")
+            if total > len(came):
+                raise UpstreamUnusable from Cause(f"of {total} Consents only {len(came)} came")
+            if again:
+                raise UpstreamUnusable from Cause(f"{again} Consents came more than once")
             return
         ask = following
     raise UpstreamUnusable from Cause("the pages do not end")
+
+
+def _name(raw: bytes) -> str:
+    name = codec.parse(raw).get("id")
+    if not isinstance(name, str) or not is_id(name):
+        raise UpstreamUnusable from Cause("a Consent without an id")
+    return name
 
 
 async def _page(source: Source, ask: Ask) -> Page:

@@ -19,10 +19,11 @@ from gateway import errors
 from gateway.core import canon, confirm
 from gateway.core.asks import next_ask
 from gateway.core.consent.evaluate import Because, Reason
-from gateway.core.fhir import narrow
+from gateway.core.fhir import match, narrow
 from gateway.core.fhir.references import PEOPLE
 from gateway.core.fhir.release import Cursor
 from gateway.core.judge import Judge
+from gateway.core.labels.asked import excluding
 from gateway.core.plan import Deny, Permit, Plan
 from gateway.core.standing import House, Right, Standing
 from gateway.core.values import Ask, FhirRequest, Interaction, Term, Token
@@ -76,7 +77,9 @@ def _refusal(request: FhirRequest, right: Right, token: Token) -> Deny | None:
         denial = _foreign(term, kind, judge, patient_only=all(s.level == "patient" for s in grants))
         if denial is not None:
             return denial
-    return None if right.covered else _uncovered(kind, judge, token)
+    if not right.covered:
+        return _uncovered(kind, judge, token)
+    return _untellable(request, judge)
 
 
 def _confirms(judge: Judge) -> bool:
@@ -115,6 +118,16 @@ def _foreign(term: Term, kind: str, judge: Judge, *, patient_only: bool) -> Deny
     return None
 
 
+def _untellable(request: FhirRequest, judge: Judge) -> Deny | None:
+    """Refuses a term that would have to be looked at here, and cannot be."""
+    kind = request.type or ""
+    for term in _unasked(request, judge):
+        if not match.evaluable(judge.catalogue, kind, term):
+            refusal = f"{kind} cannot be searched by {term.key} where records may be shown in part."
+            return Deny(errors.Forbidden(refusal), "scope")
+    return None
+
+
 # --- 4  The question -------------------------------------------------------------------------------
 
 
@@ -125,7 +138,8 @@ def _plan(request: FhirRequest, right: Right, house: House, cursor: Cursor | Non
         drugs = house.interactions if request.interaction is Interaction.CONFIRM else None
         return Plan(request, (Ask(here), *version), (), right.judge, interactions=drugs)
     if cursor is not None:
-        plan = Plan(request, (), (), right.judge, right.selective)
+        unasked = _unasked(request, right.judge)
+        plan = Plan(request, (), (), right.judge, right.selective or bool(unasked), unasked)
         return replace(plan, asks=(next_ask(plan, cursor),))
     return _search_plan(request, right, house)
 
@@ -137,17 +151,40 @@ def _search_plan(request: FhirRequest, right: Right, house: House) -> Plan:
     if _asks_about_strangers(request, judge, access.narrow, asked_for):
         return Plan(request, (), (), judge)  # an empty page, never "no filter"
     patients = judge.patients if asked_for is None else judge.patients & asked_for
+    unasked = _unasked(request, judge)
     required = (
         *narrow.to_patients(access, patients, house.narrow_limit),
-        *narrow.to_constraints(right.grants),
+        *narrow.to_served(access),
+        *(() if _is_study(judge) else narrow.to_constraints(right.grants)),
         *narrow.to_values(None if judge.ceiling is None else judge.ceiling.only_with),
     )
-    own = [(term.key, term.text) for term in request.terms]
+    own = [(term.key, term.text) for term in request.terms if term not in unasked]
     control = [("_sort", ",".join(request.sort))] if request.sort else []
     if request.count is not None:
         control.append(("_count", str(request.count)))
     query = (*(pair for pair in own if pair not in required), *required, *control)
-    return Plan(request, (Ask(f"/{kind}", query),), required, judge, right.selective)
+    selective = right.selective or bool(unasked)
+    return Plan(request, (Ask(f"/{kind}", query),), required, judge, selective, unasked)
+
+
+def _is_study(judge: Judge) -> bool:
+    return judge.ceiling is not None and judge.ceiling.study is not None
+
+
+def _unasked(request: FhirRequest, judge: Judge) -> tuple[Term, ...]:
+    """The terms that would tell, by what the upstream finds, of what is not shown: all of a study, whose
+    records leave made anew, and those that exclude where something may be taken out of a record."""
+    if _is_study(judge):
+        return request.terms
+    terms = excluding(request)
+    return terms if terms and _may_cut(request.type or "", judge) else ()
+
+
+def _may_cut(kind: str, judge: Judge) -> bool:
+    """Whether a part of a record of the type may be withheld, by the role or by labels."""
+    if judge.ceiling is not None and (judge.ceiling.is_partial(kind) or judge.ceiling.weighs_labels):
+        return True
+    return judge.labelling is not None and any(map(judge.bound.label_sensitive, judge.patients))
 
 
 def _asked_patients(request: FhirRequest, by: str | None) -> frozenset[str] | None:

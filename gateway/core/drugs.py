@@ -1,24 +1,34 @@
 """Which drugs should not be taken together, by what they contain.
 
-A drug is known by the codes of `mappings/interactions.json`. Of one that is not known nothing is told: that
-two drugs do not interact is said only where both are known.
+A drug is known by the codes of `mappings/interactions.json`, and each of its ingredients if it lists them.
+That two drugs do not interact is said only where both are known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.coded import kind_of
 from gateway.core.fhir.compartment import reference_of
 from gateway.core.fhir.elements import codes, values_at
+from gateway.core.fhir.paths import Path
 from gateway.core.values import Ref
 
-Contents = frozenset[str] | None
-"""The ingredients of a drug by name; None for one that is not known."""
+_INGREDIENTS: Final = tuple(map(Path.parse, ("ingredient.itemCodeableConcept", "ingredient.item.concept")))
+
+
+class Drug(NamedTuple):
+    """The known ingredients of a drug by name. `whole`: it has no others."""
+
+    ingredients: frozenset[str]
+    whole: bool
+
+
+UNKNOWN: Final = Drug(frozenset(), whole=False)
 
 Alert = Literal["none", "possible", "unknown"]
 
@@ -30,28 +40,37 @@ class Interactions:
     names: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     pairs: Set[frozenset[str]] = frozenset()
 
-    def alert(self, drug: Contents, others: Iterable[Contents]) -> Alert:
+    def alert(self, drug: Drug, others: Iterable[Drug]) -> Alert:
         """Whether the drug interacts with one of the others."""
-        known = list(others)
-        together = frozenset[str]().union(*(other for other in known if other is not None))
-        if drug is not None and any(
-            frozenset({one, other}) in self.pairs for one in drug for other in together
-        ):
+        beside = list(others)
+        together = frozenset[str]().union(*(other.ingredients for other in beside))
+        if any(frozenset({one, other}) in self.pairs for one in drug.ingredients for other in together):
             return "possible"
-        return "unknown" if drug is None or None in known else "none"
+        return "none" if all(one.whole for one in (drug, *beside)) else "unknown"
 
-    def contents(
+    def drug(
         self, record: Tree, catalogue: Catalogue, bases: tuple[str, str], medications: Mapping[Ref, Tree]
-    ) -> Contents:
-        """What the drug of a prescription or statement contains, by its own code, or that of the Medication
-        it refers to, contained or among `medications`."""
-        found: set[str] = set()
-        for drug in (record, *_medications(record, catalogue, bases, medications)):
-            for path in catalogue.content(kind_of(drug)).code:
-                for value in values_at(drug, path):
-                    for system, code in codes(value):
-                        found |= self.names.get((system or "", code or ""), frozenset())
-        return frozenset(found) or None
+    ) -> Drug:
+        """The drug of a prescription or statement, by its own code, or that of the Medication it refers to,
+        contained or among `medications`, and the ingredients of that."""
+        found, whole = frozenset[str](), True
+        for about in (record, *_medications(record, catalogue, bases, medications)):
+            for path in catalogue.content(kind_of(about)).code:
+                for value in values_at(about, path):
+                    found |= self._named(value)
+            for listed in _listed(about):
+                ingredients = frozenset().union(
+                    *(self._named(value) for path in _INGREDIENTS for value in values_at(listed, path))
+                )
+                found, whole = found | ingredients, whole and bool(ingredients)
+        return Drug(found, whole and bool(found))
+
+    def _named(self, value: object) -> frozenset[str]:
+        """What the codes of a concept contain. They are translations of each other, so one is enough."""
+        none = frozenset[str]()
+        return none.union(
+            *(self.names.get((system or "", code or ""), none) for system, code in codes(value))
+        )
 
 
 NO_INTERACTIONS: Final = Interactions()
@@ -62,6 +81,12 @@ def medication_of(record: Tree, catalogue: Catalogue, bases: tuple[str, str]) ->
     row = catalogue.content(kind_of(record))
     named = (reference_of(value, bases) for path in row.code_of for value in values_at(record, path))
     return frozenset(ref for ref in named if ref is not None)
+
+
+def _listed(medication: Tree) -> list[Tree]:
+    """The ingredients that a Medication lists, each as one of its own."""
+    listed = medication.get("ingredient", []) if kind_of(medication) == "Medication" else []
+    return [{"ingredient": one} for one in (listed if type(listed) is list else [listed])]
 
 
 def _medications(

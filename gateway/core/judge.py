@@ -287,7 +287,7 @@ class Judge:
 
     def _judge(self, facts: Facts, content: Content, operation: str) -> Judgement:
         access = self.catalogue.access(facts.type)
-        if access.kind == "denied":
+        if access.kind == "denied" or (access.only is not None and not access.serves(content())):
             return HIDDEN_TYPE
         # What cannot be told of free text is for consents to weigh: a role blocks what is known.
         if self.ceiling is not None and self.ceiling.blocks(facts.labels - {UNDETERMINED}):

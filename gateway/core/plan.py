@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gateway.core.consent.evaluate import Because
 from gateway.core.drugs import Interactions
 from gateway.core.judge import Judge
-from gateway.core.values import Ask, FhirRequest, Ref
+from gateway.core.values import Ask, FhirRequest, Ref, Term
 from gateway.errors import ConsentryError
 
 
@@ -18,8 +18,9 @@ from gateway.errors import ConsentryError
 class Plan:
     """`asks` are sent in order: for a vread the current version comes first. None at all means that the
     answer is an empty page. `required` are the query pairs that an upstream must not have left out.
-    `selective`: the judge may withhold, for what they hold, records that the upstream finds. `interactions`
-    are what a prescription is confirmed by.
+    `selective`: the judge may withhold, for what they hold, records that the upstream finds. `unasked` are
+    the request's terms that the upstream is not asked: they are looked at in what may be shown of a record.
+    `interactions` are what a prescription is confirmed by.
     """
 
     request: FhirRequest
@@ -27,6 +28,7 @@ class Plan:
     required: tuple[tuple[str, str], ...]
     judge: Judge
     selective: bool = False
+    unasked: tuple[Term, ...] = ()
     interactions: Interactions | None = None
 
     @property

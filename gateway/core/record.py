@@ -90,7 +90,7 @@ def permit_drafts(
     shared: dict[str, Json] = {
         "int": str(request.interaction),
         "pou": [*occasion.token.purposes],
-        "q": sha256_text(normal_query(request).encode()),
+        "q": _query_digest(request),
         "st": outcome.status,
         "len": len(outcome.body),
         "bd": f"sha256:{outcome.digest.hex()}",
@@ -108,10 +108,10 @@ def permit_drafts(
     return drafts
 
 
-def deny_draft(occasion: Occasion, interaction: str, denial: Deny, consent_of: ConsentOf) -> Draft:
-    """The `read.deny` entry of a request that got nothing. There is one, whatever was hidden, since its
-    receipt goes to who asked: it is the patient's whose consent decided, and theirs in context if that was
-    one of several, or none."""
+def deny_draft(occasion: Occasion, request: FhirRequest | None, denial: Deny, consent_of: ConsentOf) -> Draft:
+    """The `read.deny` entry of a request that got nothing; None: it was refused as it stood. There is one
+    entry, whatever was hidden, since its receipt goes to who asked: it is the patient's whose consent
+    decided, and theirs in context if that was one of several, or none."""
     found = [consent_of(node.consent_id) for node in denial.because]
     deciding = [consent.patient for consent in found if consent is not None]
     context = occasion.token.patient
@@ -120,15 +120,22 @@ def deny_draft(occasion: Occasion, interaction: str, denial: Deny, consent_of: C
     facts: dict[str, Json] = {
         **occasion.common(patient),
         **occasion.asker,
-        "int": interaction,
+        "int": "refused" if request is None else str(request.interaction),
+        "pou": [*occasion.token.purposes],
         "rsn": denial.reason,
         "con": _entry(lines.named(denial.because)),
         "tok": occasion.bearer,
     }
+    if request is not None:
+        facts["q"] = _query_digest(request)
     nodes = lines.nodes(denial.because)
     if nodes:
         facts["by"] = [*nodes]
     return Draft("read.deny", patient, facts)
+
+
+def _query_digest(request: FhirRequest) -> str:
+    return sha256_text(normal_query(request).encode())
 
 
 def normal_query(request: FhirRequest) -> str:

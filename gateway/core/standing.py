@@ -206,8 +206,10 @@ def _unknown_case(_facts: Facts, _content: Content) -> None:
 
 
 def _is_selective(kind: str, grants: tuple[Scope, ...], judge: Judge) -> bool:
-    """Whether a record of these patients can be kept from the token for what it holds: by its labels, by
-    the role, or by constraints that the query could not say."""
+    """Whether a record of these patients can be kept from the token for what it holds: as one of a type of
+    which not all are served, by its labels, by the role, or by constraints that the query could not say."""
+    if judge.catalogue.access(kind).only is not None:
+        return True
     if judge.ceiling is not None and judge.ceiling.is_selective(kind):
         return True
     unsaid = all(scope.constraints for scope in grants) and not narrow.to_constraints(grants)

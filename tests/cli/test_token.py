@@ -119,6 +119,10 @@ def test_a_token_bound_by_look_up_names_no_consent(made: Place) -> None:
         (["--consent", "ID", "--organization", "a/b"], "organization"),
         (["--consent", "ID", "--lifetime", "0"], "between 1 and 86400 seconds"),
         (["--consent", "ID", "--lifetime", "86401"], "between 1 and 86400 seconds"),
+        (
+            ["--consent", "ID", "--role", "telehealth", "--lifetime", "3601"],
+            "A token of the role telehealth lives at most 3600 seconds (--lifetime).",
+        ),
         (["--consent", "ID", "--upstream", "other"], "--upstream: main"),
     ],
     ids=" ".join,
@@ -128,6 +132,15 @@ def test_a_token_that_would_be_refused_is_not_made(made: Place, options: list[st
     filled = [granted["id"] if option == "ID" else option for option in options]
     assert expected in made.refused(*TOKEN, *filled)
     assert made.json("ledger", "head")["size"] == 3
+
+
+@pytest.mark.parametrize(
+    ("role", "seconds"), [("telehealth", 3600), ("clinician", 86_400), ("other", 86_400)]
+)
+def test_a_role_says_how_long_its_tokens_live(made: Place, role: str, seconds: int) -> None:
+    options = ("--consent", made.json(*GRANT)["id"], "--role", role, "--lifetime", str(seconds))
+    claims = claims_of(made.good(*TOKEN, *options))
+    assert (claims["role"], claims["exp"] - claims["iat"]) == (role, seconds)
 
 
 def test_a_patient_scope_needs_a_patient(made: Place) -> None:

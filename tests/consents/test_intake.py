@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from gateway.consents.effect import NoEffect
 from gateway.consents.intake import Authority, ConsentIntake, ConsentRefused, DoesNotFit, Ours
-from gateway.consents.service import ConsentService
+from gateway.consents.service import UNRECORDED, ConsentService
 from gateway.core.consent.fhir.terms import Read, Refusal
 from gateway.core.consent.rule import State
 from gateway.core.fhir.catalogue import Release
@@ -36,6 +37,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.ledger = Ledger()
+        self.recorded: list[Authority] = []
         numbers = count(1)
 
         def new_id() -> str:
@@ -48,7 +50,7 @@ class Desk:
         self.intake = ConsentIntake(self.service, ours, self.authorities, new_id, lambda: NOW_S)
 
     async def authorities(self, patient: str) -> Sequence[Authority]:
-        return [Authority("mother", NOW_S + 10, NOW_S - 10)] if patient == "pat-a" else []
+        return self.recorded if patient == "pat-a" else []
 
     async def grant(self, release: Release, over: dict[str, Any], *supersedes: str) -> str:
         raw = json.dumps(resource(release, over)).encode()
@@ -78,6 +80,20 @@ async def test_warnings_come_with_what_is_recorded(desk: Desk) -> None:
     raw = json.dumps(resource("R4", {**PERMIT, "policy": [{"uri": "https://law.example"}]})).encode()
     taken = await desk.intake.grant(raw, "R4")
     assert [warning.place for warning in taken.warnings] == ["Consent.policy[0].uri"]
+
+
+async def test_a_draft_is_what_would_be_recorded_and_is_not(desk: Desk) -> None:
+    raw = json.dumps(resource("R4", {**PERMIT, "policy": [{"uri": "https://law.example"}]})).encode()
+    drafted = await desk.intake.draft(raw, "R4")
+    assert desk.ledger.entries == []
+    assert (drafted.consent.entry, desk.service.refusal(drafted.consent)) == (UNRECORDED, None)
+    taken = await desk.intake.grant(raw, "R4")
+    assert drafted.warnings == taken.warnings != ()
+    granted = desk.service.show(taken.ref.id)
+    assert replace(drafted.consent, id=granted.id, refs=granted.refs) == granted
+    assert (await desk.intake.draft(raw, "R4", granted.id)).consent.id == granted.id
+    with pytest.raises(NotFound):
+        await desk.intake.draft(raw, "R4", "c9")
 
 
 REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -124,14 +140,44 @@ async def test_what_a_model_alone_refuses_is_malformed_where_it_is_in_force(desk
     assert found.instead.malformed
 
 
+MAY_S = NOW_S - 31 * 86_400  # 2026-05-01T10:00:00Z
+LATER_S = NOW_S + 365 * 86_400
+NOT_ANY_MORE = Authority("mother", MAY_S, LATER_S, NOW_S)
+IN_FORCE = Authority("mother", MAY_S, LATER_S)
+ANEW = Authority("mother", NOW_S, LATER_S)
+
+# What was recorded, the Consent's date, and whether the relative may agree now, 2026-06-01T10:00:00Z.
+RELATIVE: list[tuple[str, list[Authority], str | None, bool]] = [
+    ("no date", [Authority("mother", NOW_S, NOW_S)], None, True),
+    ("no date, begins in a second", [Authority("mother", NOW_S + 1, LATER_S)], None, False),
+    ("no date, over since a second", [Authority("mother", MAY_S, NOW_S - 1)], None, False),
+    ("no date, ended now", [NOT_ANY_MORE], None, False),
+    ("no date, ends in a second", [Authority("mother", MAY_S, LATER_S, NOW_S + 1)], None, True),
+    ("no date, another relative's", [Authority("father", MAY_S, LATER_S)], None, False),
+    ("held then and now", [IN_FORCE], "2026-05-31", True),
+    ("the second in which it was recorded", [IN_FORCE], "2026-05-01T10:00:00Z", True),
+    ("the second before", [IN_FORCE], "2026-05-01T09:59:59Z", False),
+    ("the day on which it was recorded", [IN_FORCE], "2026-05-01", True),
+    ("the day before", [IN_FORCE], "2026-04-30", False),
+    ("long before it was recorded", [ANEW], "1999-01-01", False),
+    ("held then, ended now", [NOT_ANY_MORE], "2026-05-31", False),
+    ("held then, its last second is now", [Authority("mother", MAY_S, NOW_S)], "2026-05-31", True),
+    ("held then, over since a second", [Authority("mother", MAY_S, NOW_S - 1)], "2026-05-31", False),
+    ("held then, and recorded anew", [NOT_ANY_MORE, ANEW], "2026-05-31", True),
+    ("held then, now another's", [NOT_ANY_MORE, Authority("father", NOW_S, LATER_S)], "2026-05-31", False),
+    ("dated until its last second", [IN_FORCE], "2027-06-01T10:00:00Z", True),
+    ("dated a second later", [IN_FORCE], "2027-06-01T10:00:01Z", False),
+    ("the day on which it will end", [IN_FORCE], "2027-06-01", False),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("date", "agreed"),
-    [("2026-05-31", True), ("2026-06-01", False), (None, False)],
-    ids=["before it ended", "on the day it ended", "no date: now"],
+    ("recorded", "date", "agreed"), [case[1:] for case in RELATIVE], ids=[case[0] for case in RELATIVE]
 )
 async def test_a_relative_agrees_while_the_authority_holds(
-    desk: Desk, date: str | None, agreed: bool
+    desk: Desk, recorded: list[Authority], date: str | None, agreed: bool
 ) -> None:
+    desk.recorded = recorded
     over = {**PERMIT, "performer": [{"reference": "RelatedPerson/mother"}], "dateTime": date}
     found = await desk.intake.read(json.dumps(resource("R4", over)).encode(), "R4", "c-1")
     assert isinstance(found, Read) == agreed
@@ -220,6 +266,8 @@ async def test_a_consent_of_another_patient_gives_no_way(desk: Desk) -> None:
         ({}, "R4", OTHERS, True),
         ({"organization": "org-a"}, "R4", OTHERS, False),
         ({"organization": "other"}, "R4", OTHERS, True),
+        ({"organization": "org-a", "above": {"org-a", "other"}}, "R4", OTHERS, True),
+        ({"organization": "org-a", "above": {"org-a", "group"}}, "R4", OTHERS, False),
         ({}, "R4", PERMIT, True),
         ({"verified_only": True}, "R4", PERMIT, False),
         ({"verified_only": True}, "R4", {**PERMIT, "verification": [{"verified": True}]}, True),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 
+from gateway.consents.effect import NoEffect
 from gateway.consents.entries import REVOKE
 from gateway.consents.intake import Authority, ConsentIntake, Ours
 from gateway.consents.service import ConsentService
@@ -36,6 +38,7 @@ class Hospital:
         self.answer: UpstreamReply | None = None
         self.next_base = THERE
         self.ledger = Ledger()
+        self.recorded: list[Authority] = []
         numbers = count(1)
 
         def new_id() -> str:
@@ -50,7 +53,7 @@ class Hospital:
         self.synchroniser = Synchroniser(self.service, intake, self.why_ended, lambda: None, new_id)
 
     async def authorities(self, _patient: str) -> Sequence[Authority]:
-        return []
+        return self.recorded
 
     def why_ended(self, consent: Consent) -> str | None:
         assert consent.ended is not None
@@ -181,7 +184,7 @@ async def test_what_leaves_nothing(hospital: Hospital, over: dict[str, Any], cha
     assert hospital.ledger.entries == []
 
 
-async def test_a_permit_without_effect_is_refused_and_what_it_said_before_ends(hospital: Hospital) -> None:
+async def test_a_permit_without_effect_is_recorded_with_a_warning(hospital: Hospital) -> None:
     recipient = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}
     only = [{"role": {"coding": [recipient]}, "reference": {"reference": "Practitioner/dr-1"}}]
     await hospital.service.grant_rule(await _rule(hospital, {"provision": {"type": "deny", "actor": only}}))
@@ -189,8 +192,13 @@ async def test_a_permit_without_effect_is_refused_and_what_it_said_before_ends(h
     assert await hospital.changes() == ["granted"]
     hospital.put("x", {"provision": {"type": "permit", "actor": only}})
     [found] = await hospital.sync()
-    assert (found.change, "no effect because consent c-9" in found.why[0]) == (Change.REFUSED, True)
-    assert hospital.live() == ["deny{actors practitioner:dr-1}"]
+    assert (found.change, "in vain: consent c-9 denies it" in found.why[0]) == (Change.CHANGED, True)
+    assert hospital.live() == ["deny{actors practitioner:dr-1}", "permit{actors practitioner:dr-1}"]
+    [again] = await hospital.sync()
+    assert (again.change, again.why) == (Change.UNCHANGED, found.why)
+    await hospital.service.revoke("c-9", "patient-request")
+    [freed] = await hospital.sync()
+    assert (freed.change, freed.why) == (Change.UNCHANGED, ())
 
 
 async def _rule(hospital: Hospital, over: dict[str, Any]) -> Consent:
@@ -323,3 +331,114 @@ async def test_a_list_that_is_shorter_than_its_total_ends_nothing(
         with pytest.raises(UpstreamUnusable):
             await hospital.sync()
     assert len(hospital.live()) == (1 if whole else 2)
+
+
+# --- A list that was not read whole ----------------------------------------------------------------
+
+# Pages of a server that has x, y and z, as they came; what became of each, and whether the run ended well.
+PAGES: list[tuple[str, list[tuple[str, int | None]], list[str], bool]] = [
+    ("whole", [("xy", 3), ("z", 3)], ["unchanged"] * 3, True),
+    ("whole, no total", [("xy", None), ("z", None)], ["unchanged"] * 3, True),
+    ("one gone", [("xy", 2)], ["unchanged", "unchanged", "revoked"], True),
+    ("one again for one that did not come", [("xy", 3), ("x", 3)], ["unchanged"] * 3, False),
+    ("one again, no total", [("xy", None), ("y", None)], ["unchanged"] * 3, False),
+    ("one again within a page", [("xyx", 2)], ["unchanged"] * 3, False),
+    ("one again beside all", [("xyz", 3), ("z", 3)], ["unchanged"] * 4, False),
+    ("fewer than the first page said", [("xy", 3), ("", 2)], ["unchanged"] * 2, False),
+    ("fewer than the last page said", [("xy", 2), ("", 3)], ["unchanged"] * 2, False),
+    ("more than the first page said", [("xy", 2), ("z", 3)], ["unchanged"] * 3, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("pages", "changes", "whole"), [case[1:] for case in PAGES], ids=[case[0] for case in PAGES]
+)
+async def test_a_list_that_may_not_be_whole_ends_nothing(
+    hospital: Hospital, pages: list[tuple[str, int | None]], changes: list[str], whole: bool
+) -> None:
+    for name in "xyz":
+        hospital.put(name, DENY)
+    await hospital.sync()
+
+    async def fetch(ask: Ask) -> UpstreamReply:
+        number = int(ask.raw_query or 0)
+        names, total = pages[number]
+        entry = [{"resource": hospital.there[name], "search": {"mode": "match"}} for name in names]
+        link = [{"relation": "next", "url": f"{THERE}/Consent?{number + 1}"}]
+        bundle: dict[str, Any] = {**EMPTY, "total": total, "link": link * (number + 1 < len(pages))}
+        bundle["entry"] = entry
+        return UpstreamReply(200, json.dumps({k: v for k, v in bundle.items() if v}).encode())
+
+    found: list[str] = []
+    run = hospital.synchroniser.run(Source("main", THERE, "R4", fetch), None, NOW_S)
+    try:
+        async for done in run:
+            found.append(done.change.value)
+    except UpstreamUnusable:
+        assert not whole
+    else:
+        assert whole
+    assert found == changes
+    assert len(hospital.live()) == 3 - changes.count("revoked")
+
+
+# --- Beside another deny ---------------------------------------------------------------------------
+
+HIV = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "HIV"}
+BUT_HIV: dict[str, Any] = {
+    "provision": {"type": "permit", "purpose": [TREAT], "provision": [
+        {"type": "deny", "securityLabel": [HIV]}]},
+}  # fmt: skip
+UNKNOWN = [{"url": "https://x.example", "valueBoolean": True}]
+ODD: dict[str, Any] = {"provision": {**BUT_HIV["provision"], "modifierExtension": UNKNOWN}}
+
+# What is there before another denies everything, what then, and what stands when that is taken back.
+BESIDE: list[tuple[str, dict[str, Any] | None, dict[str, Any], str, list[str]]] = [
+    ("becomes malformed", BUT_HIV, ODD, "malformed", ["malformed", "HIV"]),
+    ("comes malformed", None, MALFORMED, "malformed", ["malformed", "opaque"]),
+    ("becomes a permit", DENY, PERMIT, "changed", ["permit{purposes TREAT}"]),
+    ("repeats the deny", None, BUT_HIV, "granted", ["permit{", "HIV"]),
+    ("comes to repeat it", PERMIT, BUT_HIV, "changed", ["permit{", "HIV"]),
+    ("denies on", BUT_HIV, BUT_HIV, "unchanged", ["permit{", "HIV"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "change", "left"), [case[1:] for case in BESIDE], ids=[case[0] for case in BESIDE]
+)
+async def test_what_another_denies_too_stands_when_that_is_taken_back(
+    hospital: Hospital, before: dict[str, Any] | None, then: dict[str, Any], change: str, left: list[str]
+) -> None:
+    if before is not None:
+        hospital.put("x", before)
+        await hospital.sync()
+    other = replace(await _rule(hospital, DENY), id="other")
+    await hospital.service.grant_rule(other)
+    hospital.put("x", then)
+    [found] = await hospital.sync()
+    assert found.change.value == change
+    assert any("in vain" in why for why in found.why) == (change != "malformed")
+    await hospital.service.revoke("other", "patient-request")
+    [standing] = hospital.live()
+    assert all(part in standing for part in left)
+
+
+async def test_what_people_send_is_refused_beside_a_deny_of_the_same(hospital: Hospital) -> None:
+    await hospital.service.grant_rule(replace(await _rule(hospital, DENY), id="other"))
+    made = await _rule(hospital, BUT_HIV)
+    with pytest.raises(NoEffect):
+        await hospital.service.grant_rule(made)
+    await hospital.service.grant_rule(made, followed=True)
+    with pytest.raises(NoEffect):
+        await hospital.service.change_rule(made)
+    await hospital.service.change_rule(made, followed=True)
+
+
+async def test_a_relative_s_permit_ends_with_the_authority(hospital: Hospital) -> None:
+    over = {**PERMIT, "performer": [{"reference": "RelatedPerson/mother"}], "dateTime": "2026-05-31"}
+    hospital.put("x", over)
+    hospital.recorded = [Authority("mother", NOW_S - 10 * 86_400, NOW_S)]
+    assert await hospital.changes() == ["granted"]
+    hospital.recorded = [Authority("mother", NOW_S - 10 * 86_400, NOW_S, NOW_S)]
+    assert await hospital.changes() == ["malformed"]
+    assert hospital.live() == ["permit{opaque} malformed"]

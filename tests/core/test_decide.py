@@ -395,9 +395,11 @@ def test_a_page_is_bound_to_asker_rights_and_consents() -> None:
 
     more = consents(
         *(consent.root for consent in OF_85),
-        permit(actors="client:app-1", scopes="patient/*.r"),
+        permit(actors="client:app-1", scopes="patient/Condition.r"),
         patient="85",
     )
+    *kept, last = more
+    stopped = replace(last, state=State.STOPPED, ended=ConsentRef(last.id, last.entry + 1, HASH))
     bindings = [
         binding(token()),
         binding(token("patient/Observation.rs")),
@@ -406,6 +408,7 @@ def test_a_page_is_bound_to_asker_rights_and_consents() -> None:
         binding(replace(token(), issuer="https://other.example")),
         binding(replace(token(), subject="user-2")),
         binding(token(), more),
+        binding(token(), (*kept, stopped)),
     ]
     assert len(set(bindings)) == len(bindings)
     assert binding(token()) == binding(replace(token(), jti="t-2", expires_at_s=NOW_S + 999))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.drugs import Interactions, medication_of, parse_interactions
+from gateway.core.drugs import UNKNOWN, Drug, Interactions, medication_of, parse_interactions
 from gateway.core.fhir.catalogue import Release
 from gateway.core.values import Ref
 from gateway.mapping import load_catalogue, load_interactions
@@ -35,10 +35,8 @@ def contents(
     record: dict[str, Any], release: Release = "R4", **medications: dict[str, Any]
 ) -> set[str] | None:
     known = {Ref("Medication", name): tree for name, tree in medications.items()}
-    found = KNOWN.contents(
-        {"resourceType": "MedicationRequest"} | record, load_catalogue(release), BASES, known
-    )
-    return None if found is None else set(found)
+    found = KNOWN.drug({"resourceType": "MedicationRequest"} | record, load_catalogue(release), BASES, known)
+    return set(found.ingredients) if found.whole else None
 
 
 A_B = frozenset({"a"}), frozenset({"b"})
@@ -62,8 +60,17 @@ A_B = frozenset({"a"}), frozenset({"b"})
     ids=str,
 )
 def test_alerts(presented: set[str] | None, others: list[set[str] | None], alert: str) -> None:
-    known = [None if one is None else frozenset(one) for one in others]
-    assert KNOWN.alert(None if presented is None else frozenset(presented), known) == alert
+    assert KNOWN.alert(known(presented), map(known, others)) == alert
+
+
+def known(ingredients: set[str] | None) -> Drug:
+    return UNKNOWN if ingredients is None else Drug(frozenset(ingredients), whole=True)
+
+
+def test_what_is_known_of_a_drug_in_part_counts() -> None:
+    part = Drug(frozenset({"a"}), whole=False)
+    assert [KNOWN.alert(part, [known({other})]) for other in "bd"] == ["possible", "unknown"]
+    assert [KNOWN.alert(known({other}), [part]) for other in "bd"] == ["possible", "unknown"]
 
 
 MEDICATION = {"resourceType": "Medication", "id": "m", "code": drug("3")}
@@ -91,6 +98,41 @@ MEDICATION = {"resourceType": "Medication", "id": "m", "code": drug("3")}
 )
 def test_contents(record: dict[str, Any], expected: set[str] | None) -> None:
     assert contents(record, m=MEDICATION) == expected
+
+
+def holding(*ingredients: Any, release: Release = "R4", **more: Any) -> tuple[set[str], bool]:
+    name = "itemCodeableConcept" if release == "R4" else "item"
+    listed = [{name: one if release == "R4" else {"concept": one}} for one in ingredients]
+    medication = {"resourceType": "Medication", "id": "m", "ingredient": listed, **more}
+    reference = {"reference": "Medication/m"}
+    record = (
+        {"medicationReference": reference} if release == "R4" else {"medication": {"reference": reference}}
+    )
+    found = KNOWN.drug(
+        {"resourceType": "MedicationRequest", **record},
+        load_catalogue(release),
+        BASES,
+        {Ref("Medication", "m"): medication},
+    )
+    return set(found.ingredients), found.whole
+
+
+@pytest.mark.parametrize("release", ["R4", "R5"])
+def test_each_ingredient_has_to_be_known(release: Release) -> None:
+    assert holding(drug("1"), drug("2"), release=release) == ({"a", "b"}, True)
+    assert holding(drug("1"), code=drug("3"), release=release) == ({"a", "c"}, True)
+    assert holding(drug("1"), code=drug("99"), release=release) == ({"a"}, True)
+    assert holding(drug("1"), drug("99"), release=release) == ({"a"}, False)
+    assert holding(drug("99"), code=drug("3"), release=release) == ({"c"}, False)
+    assert holding({"text": "a"}, code=drug("3"), release=release) == ({"c"}, False)
+    assert holding(None, code=drug("3"), release=release) == ({"c"}, False)
+    assert holding(code=drug("3"), release=release) == ({"c"}, True)
+
+
+@pytest.mark.parametrize("listed", [{"itemReference": {"reference": "Substance/1"}}, None, "x", {}], ids=str)
+def test_an_ingredient_of_which_nothing_is_said_is_not_known(listed: Any) -> None:
+    medication = MEDICATION | {"ingredient": [listed]}
+    assert contents({"medicationReference": {"reference": "Medication/m"}}, m=medication) is None
 
 
 def test_r5_has_its_own_elements() -> None:
@@ -127,7 +169,7 @@ def test_the_table_that_is_shipped() -> None:
     shipped: Interactions = load_interactions()
     assert len(shipped.pairs) > 50
     assert all(len(pair) == 2 for pair in shipped.pairs)
-    assert shipped.alert(frozenset({"warfarin"}), [frozenset({"aspirin"})]) == "possible"
-    assert shipped.alert(frozenset({"warfarin"}), [frozenset({"metformin"})]) == "none"
+    assert shipped.alert(known({"warfarin"}), [known({"aspirin"})]) == "possible"
+    assert shipped.alert(known({"warfarin"}), [known({"metformin"})]) == "none"
     assert shipped.names[RXNORM, "85762"] == {"ritonavir"}
     assert shipped.names[RXNORM, "10831"] == {"sulfamethoxazole", "trimethoprim"}

@@ -185,7 +185,7 @@ def test_as_whom_it_was_shown_is_kept_where_no_entry_of_the_issue_says_so(
     who = replace(token(), **has)  # type: ignore[arg-type]
     [made] = drafts(MINE, who=who)
     assert words(made.attachments["rids"]) == told
-    refused = deny_draft(occasion(who), "read", Deny(NotFound(), "label"), VIEW.get)
+    refused = deny_draft(occasion(who), None, Deny(NotFound(), "label"), VIEW.get)
     assert {name: refused.facts[name] for name in ("rol", "org", "cas") if name in refused.facts} == denied
 
 
@@ -203,9 +203,18 @@ def test_a_denial_is_one_entry_of_whose_consent_decided(
     because: tuple[Because, ...], patient: str, con: Json, by: Json
 ) -> None:
     """Two receipts would tell who asks that something is there. It names the nodes of that patient alone."""
-    made = deny_draft(occasion(), "read", Deny(NotFound(), "denied", because), VIEW.get)
+    made = deny_draft(occasion(), None, Deny(NotFound(), "denied", because), VIEW.get)
     assert (made.kind, made.patient, made.facts["rsn"]) == ("read.deny", patient, "denied")
     assert (made.facts["con"], made.facts.get("by")) == (con, by)
+
+
+@pytest.mark.parametrize("purposes", [("HMARKT",), ("TREAT", "HPAYMT")])
+def test_a_denial_says_what_for_and_what_was_asked(purposes: tuple[str, ...]) -> None:
+    who, asked = replace(token(), purposes=purposes), request("Observation")
+    made = deny_draft(occasion(who), asked, Deny(NotFound(), "denied"), VIEW.get)
+    assert (made.facts["pou"], made.facts["q"]) == ([*purposes], sha256_text(normal_query(asked).encode()))
+    unread = deny_draft(occasion(who), None, Deny(NotFound(), "denied"), VIEW.get)
+    assert (unread.facts["pou"], unread.facts["int"], "q" in unread.facts) == ([*purposes], "refused", False)
 
 
 @pytest.mark.parametrize("patient", ["85", None], ids=["the patient in context", "the organisation"])

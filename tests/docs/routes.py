@@ -39,7 +39,7 @@ def addresses() -> list[str]:
 def _operators() -> list[Route]:
     nothing = cast("Any", SimpleNamespace())
     guarded = guarded_by("secret", nothing)
-    return [*admin_routes(nothing, nothing, guarded), *preview_routes(nothing, {}, URL, guarded)]
+    return [*admin_routes(nothing, nothing, guarded), *preview_routes(nothing, nothing, {}, URL, guarded)]
 
 
 def _authorization() -> list[Route]:

@@ -12,10 +12,15 @@ from gateway.core.values import Ask, Term, UpstreamReply
 from tests.core.deciding import BASES, R4
 
 PATIENT = {"reference": "Patient/85"}
-ACTOR_OF = {"Appointment": {"participant": [{"actor": PATIENT, "status": "accepted"}]}}
-OWNER_OF = {
+ACTOR_OF: dict[str, dict[str, Any]] = {
+    "Appointment": {"status": "booked", "participant": [{"actor": PATIENT, "status": "accepted"}]},
+    "Encounter": {"status": "in-progress", "subject": PATIENT},
+}
+OWNER_OF: dict[str, dict[str, Any]] = {
     kind: {"patient": PATIENT} for kind in ("EpisodeOfCare", "Claim", "AllergyIntolerance", "Immunization")
 }
+DIRECTIVE = {"system": "http://terminology.hl7.org/CodeSystem/consentcategorycodes", "code": "acd"}
+OWNER_OF["Consent"] = {"patient": PATIENT, "category": [{"coding": [DIRECTIVE]}]}  # of others none is served
 
 
 class Hospital:
@@ -37,14 +42,14 @@ class Hospital:
     def _page(self, kind: str, query: dict[str, str]) -> dict[str, Any]:
         start = int(query.pop("_start", "0"))
         terms = [
-            Term(name, tuple(value.split(",")))
+            Term(name.removesuffix(":not"), tuple(value.split(",")), "not" if name.endswith(":not") else None)
             for name, value in query.items()
             if name not in ("_count", "_sort")
         ]
         found = [
             one
             for one in self.records
-            if one["resourceType"] == kind and all(tells(R4, one, term, BASES.both) for term in terms)
+            if one["resourceType"] == kind and all(_is_found(one, term) for term in terms)
         ]
         links = [{"relation": "self", "url": f"{BASES.upstream}/{kind}?{urlencode(query)}"}]
         if start + self.size < len(found):
@@ -52,6 +57,11 @@ class Hospital:
             links.append({"relation": "next", "url": f"{BASES.upstream}/{kind}?{further}"})
         entries = [{"resource": one} for one in found[start : start + self.size]]
         return {"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}
+
+
+def _is_found(one: dict[str, Any], term: Term) -> bool:
+    told = tells(R4, one, term, BASES.both)
+    return told is not False if term.modifier == "not" else told is True
 
 
 def record(ref: str, **elements: Any) -> dict[str, Any]:

@@ -411,12 +411,42 @@ def test_who_has_a_review_overdue_does_not_break_the_glass(alone: Ward) -> None:
         ("{}", {"reviewer": "", "outcome": "justified"}, 400),
         ("{}", {"reviewer": "Practitioner/prac-ro", "outcome": "justified"}, 400),
         ("{}", {"outcome": "justified"}, 400),
+        *(
+            ("{}", {"reviewer": who, "outcome": "justified"}, 400)
+            for who in (
+                "dr-ro",
+                "DR-RO",
+                "Practitioner/prac-ro ",
+                "practitioner/prac-ro",
+                "PractitionerRole/role-er",
+                "er-role",
+                "PractitionerRole/prac-ro",
+                "gone",
+                "officer ",
+                "somebody",
+                " ",
+            )
+        ),
     ],
 )
 def test_no_review(calm: Ward, entry: str, body: object, status: int) -> None:
     before = len(calm.running.entries())
     assert calm.ask("POST", f"/{entry.format(calm.glass['entry'])}/review", body).status_code == status
     assert len(calm.running.entries()) == before
+
+
+@pytest.mark.parametrize(
+    ("named", "is_told"),
+    [("DR-ER", "Practitioner/prac-er"), ("Practitioner/prac-er", "Practitioner/prac-er")],
+)
+def test_a_reviewer_is_an_account_by_either_name(alone: Ward, named: str, is_told: str) -> None:
+    opened = alone.broken("dr-ro")
+    alone.clock.ahead_s += FOUR_HOURS_S
+    body = {"reviewer": named, "outcome": "justified"}
+    done = alone.ask("POST", f"/{opened['entry']}/review", body)
+    assert done.status_code == 201, done.text
+    facts = alone.running.entries()[done.json()["entry"]].facts
+    assert (facts["rev"], facts["act"]) == (is_told, is_told)
 
 
 def test_by_command(alone: Ward) -> None:

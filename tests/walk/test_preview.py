@@ -159,7 +159,7 @@ def test_a_permitted_search(ward: Gateway) -> None:
         "case": None,
     }
     assert answer["consents"]
-    assert all(consent.keys() == {"consent", "entry"} for consent in answer["consents"])
+    assert all(consent.keys() == {"consent", "entry", "effect"} for consent in answer["consents"])
     [ask] = answer["asks"]
     assert ask["path"] == "/Observation"
     assert ["patient", "Patient/pat-a"] in ask["query"] or ["subject", "Patient/pat-a"] in ask["query"]
@@ -206,5 +206,6 @@ def test_a_record_that_might_be_answered(ward: Gateway) -> None:
         told = simulated(ward, "Observation/o-1", token, record)["record"]
         assert (told["record"], told["shown"], told["reason"]) == ("Observation/o-1", shown, reason)
         assert len(told["nodes"]) == 1
+        assert told["labels"] == [label["code"] for label in security]
         assert (told["withheld"], told["beyond_role"], told["overridden"]) == ([], [], [])
     assert json.dumps(told).count("http") == 0  # references and reasons, no content

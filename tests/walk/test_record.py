@@ -19,7 +19,7 @@ from tests.walk.faults import READ, SEARCH, VREAD, observation, page
 
 ALWAYS = {"rid", "pol", "cli", "act", "ms", "con", "tok", "int"}
 PERMIT = ALWAYS | {"pou", "rty", "rids", "q", "st", "len", "bd"}
-DENY = ALWAYS | {"rsn"}
+DENY = ALWAYS | {"rsn", "pou", "q"}
 USER: dict[str, Any] = {"patient": None, "fhirUser": "Practitioner/prac-gp"}
 
 

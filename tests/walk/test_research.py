@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
 
+from gateway.core.fhir.match import tells
 from gateway.core.studies.pseudonyms import Pseudonyms, study_key
-from gateway.core.values import Ref
+from gateway.core.values import Ref, Term
 from tests.cli.support import Place
 from tests.conformance.apps import PUBLIC_KEYS, App, assertion_form
+from tests.core.deciding import BASES, R4
 from tests.support.gateway import Gateway, gateway, next_target
 from tests.walk.canned import Canned, message
 from tests.walk.cases import spoken
@@ -308,6 +311,67 @@ def test_a_search_finds_by_what_is_shown(research: Gateway, record_server: Canne
         assert not re.search("SECRET-|pat-a|enc-9|2020-03-10", answer.text)
 
 
+ASIDE = "https://ward.example"
+FINDS: dict[str, tuple[str, str, list[str]]] = {
+    "everything": ("", "system/*.rs", ["bp-0", "bp-1", "bp-2"]),
+    "but for a hidden code": (f"code:not={ASIDE}|own-1", "system/*.rs", ["bp-0", "bp-1", "bp-2"]),
+    "but for two": (f"code:not={ASIDE}|own-0,{ASIDE}|own-1", "system/*.rs", ["bp-0", "bp-1", "bp-2"]),
+    "but for a system": (f"code:not={ASIDE}|", "system/*.rs", ["bp-0", "bp-1", "bp-2"]),
+    "but for a code that is shown": (f"code:not={LOINC}|8480-6", "system/*.rs", []),
+    "but for a status that is shown": ("status:not=amended", "system/*.rs", ["bp-0", "bp-1"]),
+    "a hidden code": (f"code={ASIDE}|own-1", "system/*.rs", []),
+    "a hidden code or one that is shown": (
+        f"code={ASIDE}|own-1,{LOINC}|8480-6",
+        "system/*.rs",
+        ["bp-0", "bp-1", "bp-2"],
+    ),
+    "both": (f"code={ASIDE}|own-1&code={LOINC}|8480-6", "system/*.rs", []),
+    "a hidden code, one at a time": (f"code={ASIDE}|own-1&_count=1", "system/*.rs", []),
+    "a scope with a hidden code": ("", f"system/Observation.rs?code={ASIDE}|own-1", []),
+    "a scope with a code that is shown": (
+        "",
+        f"system/Observation.rs?code={LOINC}|8480-6",
+        ["bp-0", "bp-1", "bp-2"],
+    ),
+    "a scope with a status that is shown": ("", "system/Observation.rs?status=amended", ["bp-2"]),
+    "either of two scopes": (
+        "",
+        f"system/Observation.rs?code={ASIDE}|own-1 system/Observation.rs?status=amended",
+        ["bp-2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("row", FINDS)
+def test_nothing_is_found_or_missed_by_what_is_not_shown(
+    research: Gateway, record_server: Canned, row: str
+) -> None:
+    """The record server finds by what the records are, and is told nothing of what was asked."""
+    query, scopes, expected = FINDS[row]
+    held = {}
+    for number, patient in enumerate(("pat-a", "pat-b", "pat-a")):
+        own = {"system": ASIDE, "code": f"own-{number}"}
+        coded = {"coding": [{"system": LOINC, "code": "8480-6"}, own]}
+        status = "amended" if number == 2 else "final"
+        held[f"bp-{number}"] = pressure(f"bp-{number}", patient, code=coded, status=status)
+
+    def script(target: str) -> bytes:
+        asked = [(name.partition(":"), value) for name, value in parse_qsl(target.partition("?")[2])]
+        terms = [Term(name, (*value.split(","),), modifier or None) for (name, _, modifier), value in asked]
+        sought = [term for term in terms if term.name in ("code", "status")]
+        found = [one for one in held.values() if all(tells(R4, one, term, BASES.both) for term in sought)]
+        return message(body=page(*found, next=None))
+
+    record_server.script = script
+    answer = research.get(f"{SEARCH}?{query}", token(research, scopes=scopes))
+    by_name = {names(research).of(Ref("Observation", f"SECRET-{ident}")): ident for ident in held}
+    assert sorted(by_name[one["id"]] for one in records(answer)) == expected
+    [ask] = [ask for ask in research.upstream.asks if ask.path == "/Observation"]
+    assert "ward.example" not in str(ask)
+    assert "status" not in str(ask)
+    tells_nothing(answer)
+
+
 def test_pages(research: Gateway, record_server: Canned) -> None:
     """Links are sealed, and the order of a page is that of the pseudonyms."""
     first = [pressure(f"bp-{number}", PATIENTS[number % 2]) for number in range(6)]
@@ -366,8 +430,9 @@ def test_what_a_consent_cuts_out_does_not_leave(research: Gateway, record_server
 def test_the_upstream_is_asked_for_the_codes_of_the_study(research: Gateway, record_server: Canned) -> None:
     record_server.answer(path="/Observation", body=page(pressure()))
     research.get(f"{SEARCH}?status=final", token(research))
-    [ask] = [ask for ask in research.upstream.asks if ("status", "final") in ask.query]
+    [ask] = [ask for ask in research.upstream.asks if ask.path == "/Observation"]
     assert ("code", f"{LOINC}|8480-6,{LOINC}|8462-4") in ask.query
+    assert "status" not in dict(ask.query), "what was asked is looked at here"
 
 
 def test_a_service_of_our_own_gets_its_token_and_the_records(

@@ -88,7 +88,8 @@ class Ward:
 
 @contextmanager
 def ward(folder: Path, upstream_url: str, more: str = "", **options: Any) -> Iterator[Ward]:
-    """Dr Er and Dr Ro are clinicians with second factors; Nurse No has another role, Dr Pw one factor."""
+    """Dr Er and Dr Ro are clinicians with second factors; Nurse No has another role, Dr Pw one factor.
+    The officer is no professional; Dr Er has an account for a role too."""
     clock = Clock()
     with mailroom() as taking:
         extra = EXTRA.format(url=taking.url, more=more)
@@ -117,6 +118,11 @@ async def _hire(office: Office) -> dict[str, str]:
         await office.people.add(profile, None, office.now_s)
         if login != "dr-pw":
             secrets[login] = await office.people.new_second_factor(login, office.now_s)
+    await office.people.add(Profile("officer", "officer"), None, office.now_s)
+    by_role = Profile("er-role", "er-role", Ref("PractitionerRole", "role-er"))
+    await office.people.add(by_role, None, office.now_s)
+    await office.people.add(Profile("gone", "gone"), None, office.now_s)
+    await office.people.set_disabled("gone", True, office.now_s)
     return secrets
 
 

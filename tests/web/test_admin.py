@@ -19,7 +19,7 @@ SECRET = "right"
 
 def routes(service: Mock, consents: Mock) -> list[Route]:
     guarded = guarded_by(SECRET, consents)
-    previews = preview_routes(service, {}, "https://gw.example", guarded)
+    previews = preview_routes(service, Mock(), {}, "https://gw.example", guarded)
     return [*admin_routes(service, Mock(), guarded), *previews]
 
 

@@ -223,6 +223,9 @@ class _Approve:
         return offer(case.granted, self.words, case.base.types)
 
     def _purposes(self, case: Case) -> tuple[Purpose, ...]:
+        """Those that the role of the tokens can be for: one that it is not for would open nothing."""
+        if case.patient is not None and case.patient.authority is not None:
+            return self.words.purposes["relative"]
         consents = case.patient is not None and case.patient.gives_consent
         return self.words.purposes["patient" if consents or not case.is_professional else "professional"]
 

@@ -21,6 +21,7 @@ from gateway.auth.store import requests
 from gateway.auth.store.database import digest_of
 from gateway.auth.store.launches import Launch
 from gateway.auth.store.requests import PendingRequest
+from gateway.auth.tokens.issuing import role_of
 from gateway.core.smart.client import Client
 from gateway.core.smart.grant import Granted, narrow_request
 from gateway.core.smart.kinds import case_root
@@ -50,6 +51,14 @@ class Case:
     @property
     def is_professional(self) -> bool:
         return is_professional(self.who.person)
+
+    @property
+    def role(self) -> str | None:
+        """In which its tokens read, the person's own or that of who acts for the patient."""
+        person, subject = self.who.person, self.patient
+        if subject is None:
+            return person.role
+        return role_of(person.role, str(person.user), subject.id, subject.relationship)
 
     @property
     def needs_patient(self) -> bool:
@@ -121,10 +130,11 @@ async def open_case(
     base = ports.bases[request.base]
     try:
         _check_user(request, launch, who)
-        _check_role(ports, launch, who)
         granted = narrow_request(request.scope, client, base.served)
         case = Case(request_id, request, client, base, who, launch, granted, choices)
-        return replace(case, patient=_patient(case))
+        found = replace(case, patient=_patient(case))
+        _check_role(ports, found)
+        return found
     except OAuthError as error:
         return Impossible(Destination(client, request.redirect_uri, request.state), error)
 
@@ -135,10 +145,10 @@ def _check_user(request: PendingRequest, launch: Launch | None, who: SignedIn) -
         raise OAuthError("access_denied", "Somebody else is logged in than the app was launched for.")
 
 
-def _check_role(ports: Ports, launch: Launch | None, who: SignedIn) -> None:
+def _check_role(ports: Ports, case: Case) -> None:
     """A case limits who has a role with such cases, and nobody else: for them it would be no limit."""
-    root = None if launch is None else _root_of(launch)
-    if root is not None and root.type not in ports.case_roots.get(who.person.role or "", ()):
+    root = case.root
+    if root is not None and root.type not in ports.case_roots.get(case.role or "", ()):
         raise OAuthError("access_denied", "The role of this person has no cases of this kind.")
 
 

@@ -25,13 +25,14 @@ from gateway.core.standing import ConsentView
 class Subject:
     """A patient. `says` is who they are to the person; `gives_consent` is whether the person gives it in
     their name, until `until_s` at most (None: without such a limit), by the authority whose entry is at
-    `authority` (index, leaf hash)."""
+    `authority` (index, leaf hash), as their `relationship`."""
 
     id: str
     says: str
     gives_consent: bool
     until_s: int | None = None
     authority: tuple[int, str] | None = None
+    relationship: str | None = None
 
 
 def is_professional(person: Person) -> bool:
@@ -68,7 +69,8 @@ def _in_force(session: Session, person: Person, now_s: int) -> list[Authority]:
 def _by(authority: Authority) -> Subject:
     words = RELATIONSHIPS.get(authority.relationship, authority.relationship)
     place = (authority.entry, authority.hash)
-    return Subject(authority.patient, f"you are their {words}", True, authority.until_s, place)
+    says = f"you are their {words}"
+    return Subject(authority.patient, says, True, authority.until_s, place, authority.relationship)
 
 
 def _named(person: Person, consents: ConsentView, now_s: int) -> set[str]:

@@ -18,7 +18,8 @@ from gateway.core.values import Term
 from gateway.errors import ConfigError
 
 Group = Literal["usual", "more", "about"]
-Who = Literal["patient", "professional"]
+Who = Literal["patient", "relative", "professional"]
+"""The patient themself, who acts for them, and who treats them."""
 
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 TABLE: Final = "consent-words.json"
@@ -92,7 +93,7 @@ def parse_words(table: Any) -> Words:
     if set(table) != {"origin", "licence", "types", "categories", "purposes"}:
         raise ValueError("a member is missing or unknown")
     if set(table["purposes"]) != set(get_args(Who)):
-        raise ValueError("the purposes are those of patients and of professionals")
+        raise ValueError("the purposes are those of patients, of who acts for them, and of professionals")
     words = Words(
         types={kind: TypeWords(**row) for kind, row in table["types"].items()},
         categories={kind: tuple(Category(**c) for c in rows) for kind, rows in table["categories"].items()},

@@ -7,8 +7,8 @@
     GET  /auth/break-glass?open=true        200 {"broken": [...]}, without `open` those reviewed too
     POST /auth/break-glass/{entry}/review   {"reviewer", "outcome"}   201 {"entry", "hash"}
 
-An EHR asks its user why, and for the code of their second factor, and passes both on. `reviewer` is named as
-entries name who acts, by one who is not the one reviewed. Errors are `{"error": text}`.
+An EHR asks its user why, and for the code of their second factor, and passes both on. `reviewer` is the
+login name or `Type/id` of an account, of somebody else than the one reviewed. Errors are `{"error": text}`.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ async def relatives_of(database: Database, patient: str) -> Sequence[MayAgree]:
 
 def _recorded(session: Session, patient: str) -> list[MayAgree]:
     theirs = (
-        select(Account.user, Authority.until_s, Authority.ended_s)
+        select(Account.user, Authority.created_s, Authority.until_s, Authority.ended_s)
         .where(Authority.person == Account.id)
         .where(Authority.patient == patient)
         .where(col(Account.user).startswith(_RELATIVE, autoescape=True))
     )
     return [
-        MayAgree((user or "").removeprefix(_RELATIVE), until_s, ended_s)
-        for user, until_s, ended_s in session.exec(theirs)
+        MayAgree((user or "").removeprefix(_RELATIVE), since_s, until_s, ended_s)
+        for user, since_s, until_s, ended_s in session.exec(theirs)
     ]

@@ -34,6 +34,8 @@ LONGEST_AUTHORITY_S: Final = 20 * 366 * 24 * 3600
 """A childhood and a little: an authority without an end in sight is looked at again."""
 PROFESSIONALS: Final = ("Practitioner", "PractitionerRole")
 
+CARING: Final = "CAREGIVER"
+"""Those who look after somebody in everyday things alone."""
 RELATIONSHIPS: Final = {
     # HL7 v3 RoleCode
     "PRN": "parent",
@@ -50,7 +52,7 @@ RELATIONSHIPS: Final = {
     "HPOWATT": "healthcare power of attorney",
     "SPOWATT": "special power of attorney",
     # HL7 v3 RoleClass
-    "CAREGIVER": "caregiver",
+    CARING: "caregiver",
 }
 
 BRINGING_UP: Final = frozenset({"PRN", "MTH", "FTH", "GUARD"})
@@ -64,10 +66,12 @@ Record = Callable[[Sequence[Draft]], Awaitable[Sequence[Receipt]]]
 @dataclass(frozen=True, slots=True)
 class Basis:
     """In what right a grant goes on, until before `until_s` at most: one's own, or the authority whose entry
-    is at `authority` (index, leaf hash)."""
+    is at `authority` (index, leaf hash), of who is the patient's `relationship` (a code of
+    `RELATIONSHIPS`)."""
 
     until_s: int
     authority: tuple[int, str] | None = None
+    relationship: str | None = None
 
 
 class Authorities:
@@ -174,7 +178,8 @@ def basis(session: Session, grant: Grant, now_s: int) -> Basis | None:
     if not carrying:
         return None
     longest = max(carrying, key=lambda authority: authority.until_s)
-    return Basis(min(grant.until_s, longest.until_s + 1), (longest.entry, longest.hash))
+    place = (longest.entry, longest.hash)
+    return Basis(min(grant.until_s, longest.until_s + 1), place, longest.relationship)
 
 
 def lapsed(session: Session, now_s: int) -> list[str]:

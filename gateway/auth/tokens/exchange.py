@@ -250,7 +250,7 @@ def _terms(held: Held, consents: tuple[ConsentRef, ...] | None, now_s: int) -> T
         encounter=None if encounter is None else str(encounter),
         case=None if case is None else case_root(case),
         user=Ref(kind, ident) if grant.user else None,
-        role=role_of(grant.role, grant.user, grant.patient),
+        role=role_of(grant.role, grant.user, grant.patient, held.basis.relationship),
         organization=grant.organization,
         consents=consents,
         authority=held.basis.authority,

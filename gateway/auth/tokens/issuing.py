@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from gateway.auth.people.authorities import CARING
 from gateway.auth.ports import Base
 from gateway.consents.view import ref_json
 from gateway.core.canon import Json, b64url, sha256
@@ -34,6 +35,8 @@ FACTS: Final = {"jkt": "jkt", "x5t#S256": "x5t"}
 """What entries call the ways in which a token is bound."""
 
 PATIENT_ROLE: Final = "patient"
+PROXY: Final = "proxy"
+CAREGIVER: Final = "caregiver"
 
 # The header, `iss`, `iat`, `exp`, `jti`, `token_entry` and the signature, in base64url and rounded up.
 _REST_BYTES: Final = 1024
@@ -133,8 +136,17 @@ class Issued:
         return token_type(self.token)
 
 
-def role_of(role: str | None, user: str | None, patient: str | None) -> str | None:
-    """The role of somebody known by `role`: who acts for others is the patient of their own records."""
+def role_of(
+    role: str | None, user: str | None, patient: str | None, relationship: str | None = None
+) -> str | None:
+    """The role in which somebody known by `role` reads of a patient.
+
+    Who does so as the patient's `relationship`, under an authority, acts for them, whatever they work as: a
+    parent who is a clinician reads of the child as a parent. Who acts for others is the patient of their own
+    records.
+    """
+    if relationship is not None:
+        return CAREGIVER if role == CAREGIVER or relationship == CARING else PROXY
     return PATIENT_ROLE if role in ACTING and patient and user == f"Patient/{patient}" else role
 
 
@@ -171,6 +183,8 @@ def read_back(ports: Issuing, terms: Terms, now_s: int, jti: str) -> Token:
         raise BadRequest(error.text) from error
     if token.role in ACTING and terms.authority is None:
         raise BadRequest(f"The role {token.role} takes an authority to act for the patient.")
+    if token.role not in ACTING and terms.authority is not None:
+        raise BadRequest("Who has authority to act for the patient acts in a role that is for it.")
     if token.patient is None and any(scope.level == "patient" for scope in token.scopes):
         raise BadRequest("A patient/ scope needs a patient.")
     if len(json.dumps(claims)) * 4 // 3 + _REST_BYTES > MAX_BYTES:

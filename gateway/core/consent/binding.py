@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gateway.core.consent.bound import NOTHING, Binding, BoundNode
+from gateway.core.consent.bound import NOTHING, Binding, BoundNode, Covered
 from gateway.core.consent.inside import every, inside_of
 from gateway.core.consent.laid import Laid, LaidNode
 from gateway.core.consent.purposes import covers
@@ -51,7 +51,7 @@ def bind_consent(laid: Laid, frame: Frame) -> Binding:
         case State.STOPPED:
             shut = (Miss(Reason.REVOKED, _top(consent)),) if frame.implied else ()
             denies = tuple(laid.met._replace(root=root) for root in _tombstones(laid.root, frame))
-            return Binding(denies, shut=shut)
+            return Binding(denies, shut=shut, covered=_covered(consent) if denies or shut else None)
         case State.REVOKED:
             return Binding(misses=_withdrawn(consent, frame))
         case State.SUPERSEDED:
@@ -66,7 +66,8 @@ def _bind_live(laid: Laid, frame: Frame) -> Binding:
     trees = () if root is None else (laid.met if root is laid.root.met else laid.met._replace(root=root),)
     # After one that cannot be understood nothing is implied for its patient, whoever asks.
     shuts = frame.implied and consent.malformed and in_force
-    return Binding(trees, tuple(misses), (Miss(Reason.DOUBTFUL, _top(consent)),) if shuts else (), span)
+    shut = (Miss(Reason.DOUBTFUL, _top(consent)),) if shuts else ()
+    return Binding(trees, tuple(misses), shut, span, _covered(consent) if trees or shut else None)
 
 
 def _bind(laid: LaidNode, in_period: bool, frame: Frame, misses: list[Miss]) -> BoundNode | None:
@@ -146,6 +147,11 @@ def _withdrawn(consent: Consent, frame: Frame) -> tuple[Miss, ...]:
     """The miss that a revoked consent stands for, if it was about this asker and purpose."""
     _, missed = _meets(consent.root.match, True, frame, denies=True)
     return (Miss(Reason.REVOKED, _top(consent)),) if missed is None else ()
+
+
+def _covered(consent: Consent) -> Covered:
+    # A stop adds no word to the consent, but changes verdicts: it counts as a change of what it says.
+    return Covered(consent.id, consent.entry if consent.ended is None else consent.ended.entry)
 
 
 def _top(consent: Consent) -> Because:

@@ -38,7 +38,6 @@ class BoundTree(NamedTuple):
 
     root: BoundNode
     id: str
-    entry: int
     doubtful: bool
 
     def governs(self, operation: str) -> bool:
@@ -69,14 +68,23 @@ class Span(NamedTuple):
 EVER: Final = Span(-math.inf, math.inf)
 
 
+class Covered(NamedTuple):
+    """A consent that concerns the asker, and the ledger entry of what it says, or of its stop."""
+
+    id: str
+    entry: int
+
+
 class Binding(NamedTuple):
     """What one consent comes to for a request, at any moment within `span`: `misses` are its grants that do
-    not apply, `shut` says why nothing is implied beside it."""
+    not apply, `shut` says why nothing is implied beside it. `covered` is the consent if it concerns who
+    asks."""
 
     trees: tuple[BoundTree, ...] = ()
     misses: tuple[Miss, ...] = ()
     shut: tuple[Miss, ...] = ()
     span: Span = EVER
+    covered: Covered | None = None
 
 
 NOTHING: Final = Binding()

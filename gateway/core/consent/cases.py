@@ -23,6 +23,7 @@ from gateway.core.fhir.dates import clinical_times
 from gateway.core.fhir.elements import values_at
 from gateway.core.fhir.literals import END, START
 from gateway.core.fhir.matchers import any_of
+from gateway.core.fhir.paths import referred_type
 from gateway.core.fhir.refers import means
 from gateway.core.values import Ref, Term
 
@@ -95,7 +96,11 @@ def may_hold(root: str, kind: str, catalogue: Catalogue) -> bool:
 
 def window(tree: Tree, catalogue: Catalogue, grace_s: int = GRACE_S) -> Period | None:
     """When a consultation may be worked on: from a quarter of an hour before it begins until `grace_s` after
-    it ends, or after it begins if it has no end yet. None for one whose times are not all said."""
+    it ends, or after it begins if it has no end yet. None for one whose times are not all said, and one that
+    does not take place: by its status, or because a patient declined."""
+    rule, status = catalogue.case(kind_of(tree)), tree.get("status")
+    if rule is None or type(status) is not str or status not in rule.takes_place or _is_declined(tree):
+        return None
     times = clinical_times(tree, catalogue.content(kind_of(tree)))
     known = [time for time in times if time is not None]
     if not known or len(known) < len(times):
@@ -105,6 +110,16 @@ def window(tree: Tree, catalogue: Catalogue, grace_s: int = GRACE_S) -> Period |
         return None
     until = begins if ends == END else ends
     return Period(int(begins.timestamp()) - _BEFORE_S, int(until.timestamp()) + grace_s)
+
+
+def _is_declined(tree: Tree) -> bool:
+    """Whether a patient who would take part has declined, or somebody of whom that cannot be told."""
+    people = tree.get("participant", [])
+    return type(people) is not list or any(
+        type(one) is not dict
+        or (one.get("status") == "declined" and referred_type(one.get("actor")) in (None, "Patient"))
+        for one in people
+    )
 
 
 # --- Following -------------------------------------------------------------------------------------

@@ -20,9 +20,9 @@ from gateway.core.consent import statute
 from gateway.core.consent.applied import Case, descend, frontier, may_apply
 from gateway.core.consent.authors import Author
 from gateway.core.consent.binding import Frame
-from gateway.core.consent.bound import BoundNode, BoundTree
+from gateway.core.consent.bound import BoundNode, BoundTree, Covered
 from gateway.core.consent.labels import LabelRule
-from gateway.core.consent.parts import Covered, Part
+from gateway.core.consent.parts import Part
 from gateway.core.consent.purposes import BREAK_GLASS
 from gateway.core.consent.remembered import Bindings
 from gateway.core.consent.rule import Consent

@@ -163,6 +163,10 @@ class LabelOrder:
         label = self.named(text)
         return self._is_known(label) or label.system not in _KNOWN
 
+    def is_own(self, system: str) -> bool:
+        """Whether it is one of HL7's systems of labels, in any spelling."""
+        return self._aliases.get(system, system) in _KNOWN
+
     def is_level(self, label: Label) -> bool:
         """Whether the label is a level of confidentiality and nothing else."""
         return _is_level(self._canonical(label))

@@ -55,7 +55,7 @@ def lay(consent: Consent, labels: LabelOrder) -> Laid:
     turns: set[int] = set()
     _note(consent.period, turns)
     root = _lay(consent.root, _ANYTHING, consent, labels, turns)
-    met = BoundTree(root.met, consent.id, consent.entry, consent.doubtful)
+    met = BoundTree(root.met, consent.id, consent.doubtful)
     return Laid(consent, root, met, tuple(sorted(turns)) if turns else ())
 
 

@@ -9,24 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from gateway.core.consent.applied import always_denies, descend, may_apply, reach
 from gateway.core.consent.authors import Author
-from gateway.core.consent.bound import EVER, NOTHING, Binding, BoundNode, BoundTree, Span
+from gateway.core.consent.bound import EVER, NOTHING, Binding, BoundNode, BoundTree, Covered, Span
 from gateway.core.consent.labels import LabelRule
 from gateway.core.consent.rule import AUTHORED, RELATED
 from gateway.core.consent.verdict import Because, Miss
 from gateway.core.values import Ref
 
 _KEPT: Final = 64  # types and operations remembered
-
-
-class Covered(NamedTuple):
-    """A consent that concerns the asker, and the ledger entry of what it says."""
-
-    id: str
-    entry: int
 
 
 Candidate: TypeAlias = tuple[BoundTree, BoundNode | None]
@@ -37,7 +30,7 @@ Candidate: TypeAlias = tuple[BoundTree, BoundNode | None]
 class Part:
     """What one patient's consents come to for one of the purposes asked. `contained` is how nesting is read;
     `implied`: whether the implicit policy speaks of the request; `shut` are the consents that keep it from
-    counting."""
+    counting, `coverage` all that concern the asker."""
 
     trees: tuple[BoundTree, ...] = ()
     misses: tuple[Miss, ...] = ()
@@ -45,6 +38,7 @@ class Part:
     span: Span = EVER
     contained: bool = False
     implied: bool = False
+    coverage: frozenset[Covered] = frozenset()
     _candidates: dict[tuple[str, str], tuple[Candidate, ...]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -97,12 +91,6 @@ class Part:
         )
 
     @cached_property
-    def coverage(self) -> frozenset[Covered]:
-        """The consents that concern the asker."""
-        shut = (Covered(miss.because.consent_id, miss.because.entry) for miss in self.shut)
-        return frozenset((*(Covered(tree.id, tree.entry) for tree in self.trees), *shut))
-
-    @cached_property
     def _denying(self) -> list[BoundTree]:
         return [tree for tree in self.trees if tree.root.denies or tree.root.exceptions]
 
@@ -116,6 +104,7 @@ def part_of(bindings: Iterable[Binding], *, contained: bool, implied: bool) -> P
     trees: list[BoundTree] = []
     misses: list[Miss] = []
     shut: list[Miss] = []
+    coverage: list[Covered] = []
     span = EVER
     for binding in bindings:
         if binding is NOTHING:
@@ -123,9 +112,10 @@ def part_of(bindings: Iterable[Binding], *, contained: bool, implied: bool) -> P
         trees += binding.trees
         misses += binding.misses
         shut += binding.shut
+        coverage += () if binding.covered is None else (binding.covered,)
         if binding.span is not EVER:
             span = span.within(binding.span)
-    return Part(tuple(trees), tuple(misses), tuple(shut), span, contained, implied)
+    return Part(tuple(trees), tuple(misses), tuple(shut), span, contained, implied, frozenset(coverage))
 
 
 def _looks_inside(node: BoundNode) -> bool:

@@ -226,6 +226,11 @@ def kind_of(identity: str) -> str:
     return identity.partition(":")[0]
 
 
+def vocabulary_of(role: str) -> str:
+    """The code system of a role as an identity; empty for one of those that tokens name."""
+    return role.partition(":")[2].rpartition("|")[0]
+
+
 def client_identities(name: str, issuer: str) -> frozenset[str]:
     """A client as consents name it: at any issuer, and at this one. Raises ValueError for a name with an
     `@`, which could spell the client of another issuer."""

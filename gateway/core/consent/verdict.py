@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from gateway.core.consent.rule import CLIENT, KINDS, DataRef, Period, kind_of
+from gateway.core.consent.rule import CLIENT, KINDS, ROLE, DataRef, Period, kind_of, vocabulary_of
 from gateway.core.values import Label, Term
 
 
@@ -133,7 +133,15 @@ class Asker:
 
     def may_be_any(self, actors: frozenset[str]) -> bool:
         """Whether the asker could be one of `actors` though none of them is known of it."""
-        return any(kind_of(actor) not in self.known and actor not in self.settled for actor in actors)
+        return any(not self._is_told(actor) for actor in actors)
+
+    def _is_told(self, actor: str) -> bool:
+        """Whether it is known if the asker is `actor`. Roles of one vocabulary say nothing of another's."""
+        kind = kind_of(actor)
+        if kind not in self.known:
+            return actor in self.settled
+        roles = [one for one in self.identities if kind == ROLE == kind_of(one)]
+        return not roles or vocabulary_of(actor) in map(vocabulary_of, roles)
 
 
 class Content(Protocol):

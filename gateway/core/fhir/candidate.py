@@ -65,6 +65,11 @@ class Candidate(NamedTuple):
         return bool(self.cuts or self.banned)
 
     @property
+    def withheld(self) -> tuple[Place, ...]:
+        """The places that stay behind, for whatever reason."""
+        return (*self.cuts, *(self.trims or ()))
+
+    @property
     def is_plain(self) -> bool:
         """Whether nothing of it stays behind, and no label comes into it: so are nearly all."""
         _raw, facts, banned, cuts, trims, left, judgement = self

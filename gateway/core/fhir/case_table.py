@@ -7,7 +7,7 @@ strictly. Being a tree it has an end, whatever the records refer to. It knows pl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.core.fhir.paths import Path
@@ -32,10 +32,12 @@ class Inward:
 @dataclass(frozen=True, slots=True)
 class CaseRule:
     """`outward`: elements whose targets belong to the case; `inward`: records that refer to one that does.
-    Each with what is reached from there."""
+    Each with what is reached from there. `takes_place`: the values of `status` with which a root, if it has
+    a time, is going to take place, does, or did."""
 
     outward: tuple[tuple[Path, CaseRule], ...] = ()
     inward: tuple[Inward, ...] = ()
+    takes_place: frozenset[str] = frozenset()
 
     @property
     def is_end(self) -> bool:
@@ -55,7 +57,17 @@ def parse_case_table(rows: Any) -> dict[str, CaseRule]:
     """Type of the root to rule. Raises ValueError naming the place that is wrong."""
     if not isinstance(rows, Mapping):
         raise ValueError("cases: is not an object")
-    return {type_: _rule(row, f"cases.{type_}") for type_, row in rows.items()}
+    return {type_: _root(row, f"cases.{type_}") for type_, row in rows.items()}
+
+
+def _root(row: Any, place: str) -> CaseRule:
+    if not isinstance(row, Mapping) or "takesPlace" not in row:
+        return _rule(row, place)
+    statuses = row["takesPlace"]
+    if not isinstance(statuses, list) or not statuses or not all(isinstance(one, str) for one in statuses):
+        raise ValueError(f"{place}.takesPlace: is not a list of codes")
+    rule = _rule({key: value for key, value in row.items() if key != "takesPlace"}, place)
+    return replace(rule, takes_place=frozenset(statuses))
 
 
 def _rule(row: Any, place: str) -> CaseRule:

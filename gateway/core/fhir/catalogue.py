@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from gateway.core.fhir.case_table import CaseRule, inward_links, parse_case_table
+from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.content_table import NOTHING_KNOWN, ContentRow, parse_content_table
+from gateway.core.fhir.directive import is_directive
 from gateway.core.fhir.paths import Path
 
 Release = Literal["R4", "R4B", "R5"]
@@ -49,6 +51,7 @@ class TypeAccess:
 
     compartment: owned by the patients at `owner`; `narrow` is the search parameter to inject.
     shared: about no patient. denied: never, for the reason `why`.
+    `only`: of a compartment type, those records alone; the others are denied, for the reason `why`.
     `members` are the paths of HL7's literal compartment, of which `owner` is the subject-like part.
     """
 
@@ -57,7 +60,12 @@ class TypeAccess:
     narrow: str | None = None
     owner_params: tuple[str, ...] = ()
     members: tuple[Path, ...] = ()
+    only: Literal["directives"] | None = None
     why: str = ""
+
+    def serves(self, resource: Tree) -> bool:
+        """Whether a resource of the type may be reached at all."""
+        return self.kind != "denied" and (self.only is None or is_directive(resource))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,7 @@ def _parse(
     _keys(access, _HEADER | {"types"}, "access")
     _keys(content, _HEADER | {"types", "cases"}, "content")
     params = {
-        type_: {name: _param(name, row, f"{type_}.{name}") for name, row in rows.items()}
+        type_: {n: _param(n, row, f"{type_}.{n}") for n, row in rows.items() if n not in _BY_LABEL}
         for type_, rows in search["types"].items()
     }
     common = {name: _param(name, row, name) for name, row in search["common"].items()}
@@ -161,6 +169,10 @@ def _parse(
     private = {type_: _private_references(rows, accesses) for type_, rows in params.items()}
     targets = {type_: _targets(rows) for type_, rows in params.items()}
     return Catalogue(release, frozenset(params), accesses, params, common, private, targets, contents, cases)
+
+
+_BY_LABEL: Final = frozenset({"security-label", "confidentiality"})
+"""Parameters that ask by labels, as `_security` does: for the gateway they do not exist."""
 
 
 def _private_references(params: Mapping[str, Param], accesses: Mapping[str, TypeAccess]) -> frozenset[str]:
@@ -226,8 +238,10 @@ def _check_components(params: Mapping[str, Mapping[str, Param]]) -> None:
 def _access(
     type_: str, row: Mapping[str, Any], params: Mapping[str, Param], members: list[str]
 ) -> TypeAccess:
-    _keys(row, {"kind", "owner", "narrow", "why"}, type_)
-    why = row.get("why", "")
+    _keys(row, {"kind", "owner", "narrow", "only", "why"}, type_)
+    why, only = row.get("why", ""), row.get("only")
+    if only is not None and (only != "directives" or type_ != "Consent" or not why):
+        raise ValueError(f"{type_}: only Consent has `only`, with a why, and that is directives")
     match row.get("kind"):
         case "compartment":
             # A Patient is its own owner (`{def}`), so it alone names no parameter.
@@ -243,6 +257,7 @@ def _access(
                 row["narrow"],
                 owners,
                 _reference(type_, params, literal),
+                only,
                 why,
             )
         case "shared" | "denied" as kind if row.keys() <= {"kind", "why"} and (kind == "shared" or why):

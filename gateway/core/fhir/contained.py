@@ -13,7 +13,7 @@ from gateway.core.fhir.addresses import Bases
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.fhir.codec import CodecError, Tree
 from gateway.core.fhir.compartment import owners
-from gateway.core.fhir.meta import labels_of, meta_of
+from gateway.core.fhir.meta import labels_on, meta_of
 from gateway.core.fhir.references import PEOPLE
 from gateway.core.fhir.scan import Link
 from gateway.core.values import Label
@@ -70,7 +70,8 @@ def contained_in(
             lost.add(local_id or "")
         else:
             kept.append((((None, "contained"), index), kind, resource))
-            own_labels = labels_of(meta_of(resource))
+            meta_of(resource)
+            own_labels = labels_on(resource)
             labels |= own_labels
             record = Inner(index, local_id, kind, own_labels)
             inner.append(record)
@@ -105,5 +106,5 @@ def _belongs(
     access = catalogue.access(kind)
     if access.kind == "shared":
         return True
-    whose = owners(resource, catalogue, bases.both) if access.kind == "compartment" else frozenset()
+    whose = owners(resource, catalogue, bases.both) if access.serves(resource) else frozenset()
     return bool(whose) and whose <= owned_by

@@ -19,7 +19,7 @@ from gateway.core.fhir.codec import CodecError
 from gateway.core.fhir.compartment import owners
 from gateway.core.fhir.contained import NOTHING, Inner, contained_in
 from gateway.core.fhir.mentions import Holder, Mention, mentions
-from gateway.core.fhir.meta import UNLABELLED, labels_of, meta_of, text
+from gateway.core.fhir.meta import UNLABELLED, labels_on, meta_of, text
 from gateway.core.fhir.plain import Plain, read_plain
 from gateway.core.fhir.scan import Link, Place, place_of, scan
 from gateway.core.fhir.security import may_label_elements
@@ -134,7 +134,7 @@ def _of_tree(raw: bytes, digest: bytes, catalogue: Catalogue, bases: Bases) -> F
         version=version,
         updated=text(meta.get("lastUpdated")),
         owners=owned_by,
-        labels=labels_of(meta) | within.labels,
+        labels=labels_on(tree) | within.labels,
         line=_line(kind, ident, version, digest),
         mentions=tuple(found),
         inner=within.inner,

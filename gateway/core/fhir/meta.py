@@ -46,6 +46,38 @@ def labels_of(meta: dict[str, Tree]) -> frozenset[Label]:
     return frozenset(map(_label, security)) if type(security) is list else frozenset({UNREADABLE})
 
 
+LABEL_ELEMENTS: Final = ("securityLabel", "confidentiality")
+"""The elements beside `meta` that label a whole record: of DocumentReference, of Composition up to R4B."""
+CONFIDENTIALITY: Final = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+
+
+def labels_on(resource: dict[str, Tree]) -> frozenset[Label]:
+    """All labels that the resource says it has, in `meta.security` or elsewhere. What is not understood
+    counts as a label of an unknown system."""
+    meta = resource.get("meta")
+    found = labels_of(meta) if type(meta) is dict else UNLABELLED
+    return found if _BESIDE.isdisjoint(resource) else found | labels_beside(resource)
+
+
+def labels_beside(resource: dict[str, Tree]) -> frozenset[Label]:
+    """The labels in the elements `LABEL_ELEMENTS`."""
+    found: set[Label] = set()
+    if "securityLabel" in resource:
+        listed = resource["securityLabel"]
+        for concept in listed if type(listed) is list else [listed]:
+            codings = concept.get("coding") if type(concept) is dict else None
+            told = codings if type(codings) is list and codings else [None]
+            found.update(map(_label, told))
+    if not _CODES.isdisjoint(resource):
+        code = resource.get("confidentiality")
+        found.add(Label(CONFIDENTIALITY, code) if type(code) is str else UNREADABLE)
+    return frozenset(found)
+
+
+_CODES: Final = frozenset({"confidentiality", "_confidentiality"})
+_BESIDE: Final = _CODES | {"securityLabel"}
+
+
 def _label(coding: Tree) -> Label:
     if type(coding) is not dict:
         return UNREADABLE

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from gateway.core.fhir.catalogue import TypeAccess
+from gateway.core.fhir.directive import ASKED
 from gateway.core.values import Scope, Term
 
 Pairs = tuple[tuple[str, str], ...]
@@ -19,6 +20,11 @@ def to_patients(access: TypeAccess, patients: Set[str], limit: int = 50) -> Pair
         return ()
     prefix = "" if access.narrow == "_id" else "Patient/"
     return ((access.narrow, ",".join(prefix + patient for patient in sorted(patients))),)
+
+
+def to_served(access: TypeAccess) -> Pairs:
+    """What the records of a type meet of which not all are served."""
+    return ASKED if access.only == "directives" else ()
 
 
 def to_constraints(grants: Sequence[Scope]) -> Pairs:

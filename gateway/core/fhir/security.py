@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
 
 from gateway.core.fhir.codec import DROP, Edit, Tree, elements, member, members, parse, quote
-from gateway.core.fhir.meta import UNREADABLE, labels_of
+from gateway.core.fhir.meta import LABEL_ELEMENTS, UNREADABLE, labels_beside, labels_of, labels_on
 from gateway.core.fhir.scan import Place
 from gateway.core.values import Label
 
@@ -96,19 +96,25 @@ class Relabelling:
         inner = elements(member(raw, "contained") or b"[]") if type(listed) is list else []
         for index, (part, resource) in enumerate(zip(inner, listed or (), strict=True)):
             # One whose `meta` is none is nobody's, and goes as a whole.
-            if type(resource) is dict and type(resource.get("meta")) is dict:
-                own = replace(self, left=labels_of(resource["meta"]) & self.left, found=())
+            if type(resource) is dict and type(resource.get("meta", {})) is dict:
+                own = replace(self, left=labels_on(resource) & self.left, found=())
                 yield from own._of(("contained", index), part, resource, ())
 
     def _of(
         self, start: Place, raw: bytes, tree: dict[str, Tree], tags: Sequence[Label]
     ) -> Iterator[tuple[Place, Edit]]:
+        beside = labels_beside(tree)
+        stays = self.shown and beside <= self.left
+        for name in LABEL_ELEMENTS:
+            for spelled in (name, f"_{name}"):
+                if spelled in tree and not stays:
+                    yield (*start, spelled), DROP
         meta = member(raw, "meta")
         security = None if meta is None else member(meta, "security")
         codings = [] if security is None else tree["meta"]["security"]
         if type(codings) is list:
             old = [] if security is None else elements(security)
-            new = self._security(old, codings, tags)
+            new = self._security(old, codings, tags, gone=bool(beside) and not stays)
             if new == old:
                 return
         else:
@@ -119,11 +125,14 @@ class Relabelling:
         else:
             yield (*start, "meta"), b'{"security":' + listed + b"}"
 
-    def _security(self, raws: list[bytes], codings: list[Tree], tags: Sequence[Label]) -> list[bytes]:
+    def _security(
+        self, raws: list[bytes], codings: list[Tree], tags: Sequence[Label], *, gone: bool
+    ) -> list[bytes]:
+        """The codings that leave; labels elsewhere are `gone`."""
         labels = [label for tree in codings for label in labels_of({"security": [tree]})]
         whole = self.left.union(each.label for each in self.found)
         level, levels = self.egress.level(whole), [self.egress.level_of(label) for label in labels]
-        kept, tells = [], bool(self.found)
+        kept, tells = [], gone or bool(self.found)
         for raw, tree, label, said in zip(raws, codings, labels, levels, strict=True):
             handling = said is None and self.egress.stays(label)
             tells |= said is not None or (not handling and label in self.left)
@@ -171,11 +180,14 @@ def _bases(raw: bytes) -> bytes:
 
 def labels_in(raw: bytes) -> Iterator[Label]:
     """The labels that the resource `raw` and those in it are marked with."""
-    meta, contained = members(raw, "meta", "contained")
-    for each in (meta, *(member(inner, "meta") for inner in elements(contained or b"[]"))):
-        security = None if each is None else member(each, "security")
-        if security is not None:
-            yield from labels_of({"security": parse(security)})
+    (contained,) = members(raw, "contained")
+    for each in (raw, *elements(contained or b"[]")):
+        said = zip(_LABELLED, members(each, *_LABELLED), strict=True)
+        resource = {name: parse(value) for name, value in said if value is not None}
+        yield from labels_on(resource)
+
+
+_LABELLED: Final = ("meta", "securityLabel", "confidentiality", "_confidentiality")
 
 
 def coding(label: Label, extensions: bytes = b"") -> bytes:

@@ -1,7 +1,7 @@
 """One walk through a resource, noting what can carry a label: codes, inline labels, words without a code.
 
 Where a value stands is kept as a link to its parent, as in `fhir.scan`. Nothing is judged here; nothing
-raises on odd data. `meta`, but for labels that stand on it, and what is contained are left to others.
+raises on odd data. What is contained is left to others, and so is `meta.security`, but for labels on it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,18 @@ def note(root: dict[str, Tree], *, drugs: bool) -> Noted:
     """Notes everything in the resource `root`. Texts of products are noted only with `drugs`."""
     noted = Noted([], [], [], [], [], [], [])
     _members(root, None, drugs, noted)
-    if type(root.get("meta")) is dict:
+    meta = root.get("meta")
+    if type(meta) is dict and not meta.keys() <= _SILENT_META:
         about = Noted([], [], [], [], [], [], [])
-        _members(root["meta"], (None, "meta"), False, about)
+        _members(meta, (None, "meta"), False, about)
         noted.inline.extend((None, label) for _, label in about.inline)
+        # Labels speak for themselves: elsewhere they are read as such, and made anew.
+        rest = {name: value for name, value in meta.items() if name not in ("security", "_security")}
+        _members(rest, (None, "meta"), False, noted._replace(inline=[], locals=[]))
     return noted
+
+
+_SILENT_META: Final = frozenset({"versionId", "lastUpdated"})
 
 
 _ELSEWHERE: Final = frozenset({"meta", "contained"})

@@ -6,15 +6,13 @@ records say is `labeller`'s.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.core.consent.labels import LABELS, NORMAL
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.content_table import ContentRow
-from gateway.core.fhir.meta import labels_of
+from gateway.core.fhir.meta import LABEL_ELEMENTS
 from gateway.core.fhir.scan import SIGNS, Place, place_of
 from gateway.core.labels.age import aged, born_of
 from gateway.core.labels.codes import CodeTable, Row
@@ -32,8 +30,9 @@ from gateway.core.labels.findings import (
     Policy,
 )
 from gateway.core.labels.places import Places, TypePlaces
+from gateway.core.labels.stated import labels_coded, labels_given
 from gateway.core.labels.steps import AGAIN, Names, found_at, names_of, upto
-from gateway.core.values import Label, Ref
+from gateway.core.values import Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +83,11 @@ class Finder:
     def _own(self, kind: str, tree: dict[str, Tree], start: Place) -> Iterator[Contribution]:
         """What the resource says by its own elements, and by its labels; `start` is where it stands."""
         places, noted = self.places.of(kind), note(tree, drugs=kind.startswith("Medication"))
-        yield from _upstream(tree, start)
+        yield from labels_given(tree, start)
         for link, system, code in noted.codings:
             for row in self.codes.found(system, code):
                 yield self._by_row(row, kind, place_of(link), start)
+            yield from labels_coded(places, system, code, place_of(link), start)
         for link, text in noted.products:
             for row in self.codes.drugs_in(text):
                 yield self._by_row(row, kind, place_of(link), start)
@@ -272,7 +272,12 @@ def _uncoded(places: TypePlaces, noted: Noted, start: Place) -> Iterator[Contrib
     for link in noted.uncoded:
         place = place_of(link)
         names = names_of(place)
-        if names[-2:] in _OF_NAMES or places.words.begins(names) or (*names, "text") in places.words:
+        if (
+            names[0] in LABEL_ELEMENTS
+            or names[-2:] in _OF_NAMES
+            or places.words.begins(names)
+            or (*names, "text") in places.words
+        ):
             continue  # counted with it
         yield _wordy(places, place, start, "text without a code")
 
@@ -293,21 +298,6 @@ def _free_text(
         return
     for place, _ in found_at(tree, path):
         yield _wordy(places, place, start, "free text")
-
-
-def _upstream(tree: dict[str, Tree], start: Place) -> Iterator[Contribution]:
-    """The labels that the resource came with, as far as they keep it apart. They are of the whole."""
-    meta = tree.get("meta")
-    for label in sorted(labels_of(meta)) if type(meta) is dict else ():
-        if _keeps_apart(label):
-            yield Contribution(label, start, False, "a label that it came with")
-
-
-@functools.lru_cache(maxsize=1024)
-def _keeps_apart(label: Label) -> bool:
-    """Whether the label is of something sensitive, or makes a record more than normal."""
-    marks = LABELS.marks([label])
-    return bool(marks.sensitivities or marks.foreign) or marks.level > NORMAL
 
 
 def _addresses(tree: Tree, place: Place) -> Iterator[str]:

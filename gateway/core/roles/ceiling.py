@@ -64,7 +64,14 @@ class Roles:
             return None
         profile = self.profiles.get(role or "", _NONE)
         begun = study is not None and study.has_begun(now_s)
-        return Ceiling(profile, token.purposes, values_of(token, now_s), catalogue, bases, study, begun)
+        values, outlives = values_of(token, now_s), _outlives(token, profile)
+        return Ceiling(profile, token.purposes, values, catalogue, bases, study, begun, outlives)
+
+
+def _outlives(token: Token, profile: Profile) -> bool:
+    """Whether the token lives longer, from its issue to its end, than one of the role may."""
+    lives_s, most_s = token.expires_at_s - token.issued_at_s, profile.lifetime_s
+    return most_s is not None and lives_s > most_s
 
 
 NO_ROLES: Final = Roles()
@@ -73,8 +80,8 @@ _NONE: Final = Profile(role="", about="", purposes=frozenset(), types={})
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """`values` are what placeholders stand for; `purposes` those of the token; `study` is its client's, and
-    has `begun` or not."""
+    """`values` are what placeholders stand for; `purposes` those of the token, which `outlives` what its role
+    lets it or not; `study` is its client's, and has `begun` or not."""
 
     profile: Profile
     purposes: tuple[str, ...]
@@ -83,6 +90,7 @@ class Ceiling:
     bases: tuple[str, str]
     study: Study | None = None
     begun: bool = False
+    outlives: bool = False
 
     @property
     def shows_labels(self) -> bool:
@@ -111,6 +119,8 @@ class Ceiling:
             return "The role of this token sees nothing here."
         if not self.purposes or not all(covers(self.profile.purposes, purpose) for purpose in self.purposes):
             return "The role of this token is for other purposes of use."
+        if self.outlives:
+            return "This token lives longer than one of its role may."
         if self.profile.rule(kind) is None:
             return f"The role of this token has no access to {kind}."
         if self.profile.in_studies and self.study is None:
@@ -138,6 +148,10 @@ class Ceiling:
             or kind in self.profile.never
             or (rule is not None and rule.only is not None)
         )
+
+    def is_partial(self, kind: str) -> bool:
+        """Whether it sees records of a type in part."""
+        return is_partial(self.profile.rule(kind))
 
     # --- Records -----------------------------------------------------------------------------------
 

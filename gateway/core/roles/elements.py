@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.scan import Place
-from gateway.core.roles.profile import Names, TypeRule
+from gateway.core.roles.profile import Names, Typed, TypeRule
 
 
 def is_partial(rule: TypeRule | None) -> bool:
@@ -19,9 +19,17 @@ def joined(names: Names, more: Names) -> Names:
     """The elements of both."""
     found = dict(names)
     for name, parts in more.items():
-        known = found.get(name, parts)
-        found[name] = None if known is None or parts is None else joined(known, parts)
+        found[name] = _both(found[name], parts) if name in found else parts
     return found
+
+
+def _both(one: Names | Typed | None, other: Names | Typed | None) -> Names | Typed | None:
+    if one is None or other is None:
+        return None
+    if not isinstance(one, Typed) and not isinstance(other, Typed):
+        return joined(one, other)
+    first, second = (each if isinstance(each, Typed) else Typed(frozenset(), each) for each in (one, other))
+    return Typed(first.codes | second.codes, joined(first.others, second.others))
 
 
 ALWAYS: Final = frozenset(
@@ -54,8 +62,49 @@ def _outside(node: Tree, names: Names, at: Place, always: frozenset[str]) -> Ite
             name = _named(key, names)
             if name is None:
                 yield (*at, key)
-            elif (parts := names[name]) is not None:
+                continue
+            parts = names[name]
+            if isinstance(parts, Typed):
+                # Beside a primitive alone FHIR has a `_name`.
+                odd = key != name
+                yield from [(*at, key)] if odd else _of_other_types(value, parts, (*at, key))
+            elif parts is not None:
                 yield from _outside(value, parts, (*at, key), _INNER)
+
+
+def _of_other_types(node: Tree, typed: Typed, at: Place) -> Iterator[Place]:
+    """The places below `node`, one Identifier or a list of them, that are in none of those `typed`."""
+    if type(node) is list:
+        for index, one in enumerate(node):
+            yield from _outside_type(one, typed, (*at, index))
+    else:
+        yield from _outside_type(node, typed, at)
+
+
+def _outside_type(node: Tree, typed: Typed, at: Place) -> Iterator[Place]:
+    if _is_of(node, typed.codes):
+        return
+    yield from _outside(node, typed.others, at, _INNER) if typed.others else [at]
+
+
+IDENTIFIER_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
+
+
+def _is_of(node: Tree, codes: frozenset[str]) -> bool:
+    """Whether it is an Identifier with a type of these codes, as far as it says so plainly."""
+    match node:
+        case {"type": {"coding": list() as codings}}:
+            return any(_is_one(coding, codes) for coding in codings)
+        case _:
+            return False
+
+
+def _is_one(coding: Tree, codes: frozenset[str]) -> bool:
+    match coding:
+        case {"system": str() as system, "code": str() as code}:
+            return system == IDENTIFIER_TYPES and code in codes
+        case _:
+            return False
 
 
 def _inside(node: Tree, names: Names, at: Place) -> Iterator[Place]:
@@ -68,7 +117,8 @@ def _inside(node: Tree, names: Names, at: Place) -> Iterator[Place]:
             name = _named(key, names)
             if name is not None:
                 parts = names[name]
-                yield from [(*at, key)] if parts is None else _inside(value, parts, (*at, key))
+                there = (*at, key)
+                yield from _inside(value, parts, there) if isinstance(parts, Mapping) else [there]
 
 
 def _named(key: str, names: Names) -> str | None:

@@ -17,7 +17,7 @@ from gateway.core.fhir import match
 from gateway.core.fhir.catalogue import Catalogue
 from gateway.core.roles.elements import joined
 from gateway.core.roles.placeholders import SAMPLES, filled
-from gateway.core.roles.profile import WHOLE, Condition, More, Names, Profile, TypeRule
+from gateway.core.roles.profile import WHOLE, Condition, More, Names, Profile, Typed, TypeRule
 from gateway.core.roles.source import Faults, Listed, Spot, Table, Text
 from gateway.core.smart.constraints import Refusal, parse_constraints
 from gateway.core.studies.elements import ELEMENTS, makes, needed
@@ -30,6 +30,7 @@ CASE: Final = "case"
 
 
 _HOURS: Final = re.compile(r"(\d{1,4})h")
+_LIFETIME: Final = re.compile(r"([1-9]|1\d|2[0-4])h")
 
 
 class Faulty(ValueError):
@@ -61,7 +62,7 @@ class _Reading:
 
     def profile(self, root: Spot) -> Profile:
         needed = ("role", "about", "purposes", "types")
-        more = ("labels", "case", "never", "blocks", "transform")
+        more = ("labels", "case", "lifetime", "never", "blocks", "transform")
         read, faults = self.faults.members(root, "the profile", needed, more), self.faults
         if "role" in read:
             faults.name(read["role"], "role, which is the name of the file", (self.role,))
@@ -89,14 +90,22 @@ class _Reading:
             open_without_case=without == "whole",
             grace_s=self.grace(case["grace"]) if "grace" in case else None,
             shows_labels=labels == "shown",
+            lifetime_s=self.lifetime(read["lifetime"]) if "lifetime" in read else None,
             in_studies="transform" in read,
         )
 
     def grace(self, spot: Spot) -> int | None:
-        text = self.faults.text(spot, "grace")
-        hours = _HOURS.fullmatch(text or "")
+        return self.hours(spot, "grace", _HOURS, "a number of hours, such as 24h")
+
+    def lifetime(self, spot: Spot) -> int | None:
+        return self.hours(spot, "lifetime", _LIFETIME, "a number of hours from 1h to 24h")
+
+    def hours(self, spot: Spot, what: str, form: re.Pattern[str], told: str) -> int | None:
+        """So many hours, in seconds."""
+        text = self.faults.text(spot, what)
+        hours = form.fullmatch(text or "")
         if hours is None and text is not None:
-            self.faults.add(spot, "grace is a number of hours, such as 24h")
+            self.faults.add(spot, f"{what} is {told}")
         return None if hours is None else int(hours[1]) * 3600
 
     def blocks(self, spot: Spot) -> tuple[LabelRule | None, tuple[tuple[str, LabelRule], ...]]:
@@ -144,7 +153,7 @@ class _Reading:
             self.faults.add(read["keep"], "types.*: keep is for one type")
         if "more" in read and "keep" not in read:
             self.faults.add(read["more"], f"{kind}: more is beside keep")
-        keep = self.elements(f"{kind}.keep", read["keep"]) if "keep" in read else None
+        keep = self.elements(f"{kind}.keep", read["keep"], kind) if "keep" in read else None
         return TypeRule(
             only=self.only(kind, read["only"]) if "only" in read else None,
             keep=keep,
@@ -200,7 +209,7 @@ class _Reading:
         for one in self.faults.items(spot, f"{kind}.more"):
             read = self.faults.members(one, f"{kind}.more", ("when", "keep"))
             if "when" in read and "keep" in read:
-                names = self.elements(f"{kind}.more.keep", read["keep"])
+                names = self.elements(f"{kind}.more.keep", read["keep"], kind)
                 if names and joined(keep, names) == keep:
                     self.faults.add(read["keep"], f"{kind}.more.keep: all of it is kept anyway")
                 found.append(More(self.query(kind, read["when"], everywhere=False), names))
@@ -231,17 +240,28 @@ class _Reading:
 
     # --- Elements ----------------------------------------------------------------------------------
 
-    def elements(self, what: str, spot: Spot) -> Names:
-        tree: dict[str, Names | None] = {}
+    def elements(self, what: str, spot: Spot, typed_of: str | None = None) -> Names:
+        """The elements of a list; those of `typed_of`, a type of records, may be Identifiers of one type."""
+        tree: dict[str, Names | Typed | None] = {}
         for one in self.faults.items(spot, what):
             text = self.faults.text(one, what)
             if text is None:
                 continue
-            if _ELEMENT.fullmatch(text) is None:
+            typed = _TYPED.fullmatch(text)
+            if typed is None and _ELEMENT.fullmatch(text) is None:
                 self.faults.add(one, f"{what}: {text} is not the name of an element")
-            elif not _added(tree, text.split(".")):
+            elif typed is not None and typed_of is None:
+                self.faults.add(one, f"{what}: {text}: a type stands in what is kept")
+            elif typed is not None and not self.holds_identifiers(typed_of or "", typed[1]):
+                self.faults.add(one, f"{what}: {typed[1]} does not hold Identifiers")
+            elif not (_added(tree, text.split(".")) if typed is None else _added_type(tree, *typed.groups())):
                 self.faults.add(one, f"{what}: {text} is part of another, or the other of it")
         return tree
+
+    def holds_identifiers(self, kind: str, element: str) -> bool:
+        """Whether it is what the search parameter `identifier` reads, in one of the releases: Identifiers."""
+        params = [catalogue.param(kind, "identifier") for catalogue in self.catalogues]
+        return any(path.text == element for param in params if param is not None for path in param.paths)
 
 
 def _rows(spot: Spot | None) -> dict[str, tuple[Spot, Spot]]:
@@ -252,11 +272,21 @@ def _rows(spot: Spot | None) -> dict[str, tuple[Spot, Spot]]:
 
 _ELEMENT: Final = re.compile(r"[a-z][A-Za-z0-9]*(?:\[x\])?(?:\.[a-z][A-Za-z0-9]*(?:\[x\])?)*")
 
+_TYPED: Final = re.compile(r"([a-z][A-Za-z0-9]*)\[type=([A-Z][A-Z&]*)\]")
 
-def _added(tree: dict[str, Names | None], steps: Sequence[str]) -> bool:
+
+def _added(tree: dict[str, Names | Typed | None], steps: Sequence[str]) -> bool:
     """Adds a path to the names, unless one of them leads through the end of the other."""
     step, rest = steps[0], steps[1:]
     if not rest:
         return tree.setdefault(step, None) is None
     below = tree.setdefault(step, {})
     return isinstance(below, dict) and _added(below, rest)
+
+
+def _added_type(tree: dict[str, Names | Typed | None], name: str, code: str) -> bool:
+    """Adds the Identifiers of a type, unless others are named in another way."""
+    known = tree.get(name, Typed(frozenset()))
+    if isinstance(known, Typed):
+        tree[name] = Typed(known.codes | {code})
+    return isinstance(known, Typed)

@@ -13,8 +13,18 @@ from typing import Final, TypeAlias
 from gateway.core.consent.labels import LabelRule
 from gateway.core.values import Term
 
-Names: TypeAlias = "Mapping[str, Names | None]"
-"""Element names; None: the whole element, else the names of its parts. `medication[x]` is a choice."""
+Names: TypeAlias = "Mapping[str, Names | Typed | None]"
+"""Element names; None: the whole element, else the names of its parts, or which of its Identifiers.
+`medication[x]` is a choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """Of an element that holds Identifiers those whose type is one of `codes` (v2-0203), whole; of the
+    others the parts `others`."""
+
+    codes: frozenset[str]
+    others: Names = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +71,9 @@ class Profile:
 
     `roots` are the types that a case may be of. `open_without_case`: a token without one is not limited to a
     case. `grace_s`: a case is open in its own time and so many seconds longer; None: at any time.
-    `shows_labels`: the role needs to know how sensitive records are. `in_studies`: it sees records made anew
-    for a study, and nothing without one.
+    `lifetime_s`: no token of the role lives longer; None: as long as any. `shows_labels`: the role needs to
+    know how sensitive records are. `in_studies`: it sees records made anew for a study, and nothing without
+    one.
     """
 
     role: str
@@ -75,6 +86,7 @@ class Profile:
     roots: frozenset[str] = frozenset()
     open_without_case: bool = False
     grace_s: int | None = None
+    lifetime_s: int | None = None
     shows_labels: bool = False
     in_studies: bool = False
 

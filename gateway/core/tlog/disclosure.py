@@ -39,7 +39,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "token.revoke": _COMMON | {"tok", "rsn"},
     "read.permit": _COMMON | {"con", "tok", "int", "pou", "rty", "rids", "q", "st", "len", "bd", "late"},
     "read.done": _COMMON | {"prm", "len", "bd", "ok"},
-    "read.deny": _COMMON | {"con", "tok", "int", "rsn", "by", "rol", "org", "cas"},
+    "read.deny": _COMMON | {"con", "tok", "int", "pou", "q", "rsn", "by", "rol", "org", "cas"},
     "bg.open": _COMMON | {"rsn", "scp", "exp", "bg", "rol", "org", "src"},
     "bg.review": _COMMON | {"bg", "rev", "out", "n_reads"},
     "res.altered": _COMMON | {"res", "was", "now", "src"},

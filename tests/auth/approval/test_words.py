@@ -53,7 +53,7 @@ def test_a_type_without_words_has_its_own_name() -> None:
 
 def test_a_purpose_without_words_is_its_code() -> None:
     assert (load_words().of_purpose("TREAT"), load_words().of_purpose("HMARKT")) == (
-        "For treatment",
+        "For treatment, also by professionals who use the same app",
         "HMARKT",
     )
 

@@ -120,3 +120,16 @@ async def test_the_longest_token_that_is_issued_is_read(desk: Desk) -> None:
         assert len((await desk.verify(issued.text)).scopes) == count
         accepted += 1
     assert 0 < accepted < 20
+
+
+@pytest.mark.parametrize(
+    ("role", "has"),
+    [("proxy", False), ("caregiver", False), ("clinician", True), ("patient", True), (None, True)],
+)
+async def test_an_authority_and_its_roles_go_together(desk: Desk, role: str | None, has: bool) -> None:
+    authority = (1, "h" * 43)
+    with pytest.raises(BadRequest):
+        await issue(desk.ports, terms(role=role, authority=authority if has else None))
+    assert desk.recorded == []
+    await issue(desk.ports, terms(role="proxy", authority=authority))
+    await issue(desk.ports, terms(role="clinician"))

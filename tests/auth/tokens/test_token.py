@@ -146,7 +146,7 @@ async def test_a_code_becomes_tokens_with_their_launch_context(desk: Desk) -> No
     assert (token.patient, token.encounter, str(token.fhir_user)) == ("pat-a", "enc-1", "Practitioner/prac-1")
     assert (token.subject, token.role, str(token.organization)) == (
         "person-1",
-        "physician",
+        "proxy",
         "Organization/org-1",
     )
     assert token.consents == (consent,)

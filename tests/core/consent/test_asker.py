@@ -44,6 +44,29 @@ def test_organisation_and_role() -> None:
     assert {"organization", "role"} <= asker.known
 
 
+SNOMED = "http://snomed.info/sct"
+
+
+@pytest.mark.parametrize(
+    ("role", "named", "told"),
+    [
+        ("clinician", "role:clinician", True),
+        ("clinician", "role:payer", True),
+        ("clinician", f"role:{SNOMED}|224571005", False),
+        (f"{SNOMED}|224571005", f"role:{SNOMED}|106289002", True),
+        (f"{SNOMED}|224571005", "role:clinician", False),
+        (f"{SNOMED}|224571005", f"role:{SNOMED}/900|106289002", False),
+        (None, "role:clinician", False),
+        (None, f"role:{SNOMED}|224571005", False),
+    ],
+)
+def test_a_role_says_nothing_of_those_of_another_system(role: str | None, named: str, told: bool) -> None:
+    asker = asker_of(replace(token(), role=role))
+    assert asker.may_be_any(frozenset({named})) is not told
+    assert not asker.may_be_any(frozenset({"client:app-1"}))
+    assert not asker_of(replace(token(), role="clinician")).may_be_any(frozenset())
+
+
 def test_membership_is_that_of_the_request() -> None:
     ward = Membership({"ward": "house"}, {"group:g": frozenset({"organization:house"})})
     asked = token(organization=Ref("Organization", "ward"))

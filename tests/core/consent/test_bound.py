@@ -10,8 +10,11 @@ import pytest
 from gateway.core.consent import evaluate
 from gateway.core.consent.evaluate import bind
 from gateway.core.consent.rule import Consent, Node, Period, State
+from gateway.core.consent.rules import Implicit, Rules
 from gateway.core.consent.verdict import BreakGlass
+from gateway.core.values import ConsentRef
 from tests.core.consent.build import (
+    HASH,
     NOW_S,
     OPT_IN,
     asker,
@@ -117,6 +120,33 @@ def test_coverage_is_of_the_consents_that_concern_the_asker() -> None:
     covered = bound(given).coverage("p1")
     assert [(part.id, part.entry) for part in covered] == [("c0", 0), ("c2", 2)]
     assert bound(given).coverage("p2") == ()
+
+
+IMPLIED = replace(OPT_IN, implicit=Implicit.ALL_NORMAL)
+STOPPED: list[tuple[str, Node, Rules, bool]] = [
+    ("a permit", to_app(), OPT_IN, True),
+    ("a permit with a deny below", to_app(deny(labels="HIV")), OPT_IN, True),
+    ("a deny with a permit below", deny(to_app()), OPT_IN, True),
+    ("a deny, of which nothing is left", deny(), OPT_IN, True),
+    ("a deny, beside which nothing is implied any more", deny(), IMPLIED, True),
+    ("a permit for another", permit(actors="client:app-2"), OPT_IN, False),
+    ("a permit for another, beside which nothing is implied", permit(actors="client:app-2"), IMPLIED, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("root", "rules", "concerned"), [case[1:] for case in STOPPED], ids=[case[0] for case in STOPPED]
+)
+def test_a_stop_changes_the_coverage_of_those_whom_it_concerns(
+    root: Node, rules: Rules, concerned: bool
+) -> None:
+    """With it page links end, and so does an answer that is on its way."""
+    [live] = consents(root)
+    stopped = replace(live, state=State.STOPPED, ended=ConsentRef("c0", 7, HASH))
+    who = replace(asker(), patient="p1")
+    before, after = (bound((one,), who, rules=rules).coverage("p1") for one in (live, stopped))
+    assert (before != after) is concerned
+    assert {part.entry for part in after} <= {7}
 
 
 # --- Reading and remembering -----------------------------------------------------------------------

@@ -13,6 +13,7 @@ from gateway.core.fhir.facts import Facts, facts_of
 from gateway.core.fhir.mentions import Mention
 from gateway.core.values import Label
 from gateway.mapping import load_catalogue
+from tests.support.hospital import record
 
 R4 = load_catalogue("R4")
 BASES = Bases("https://gw.example/fhir", "http://upstream.internal:8080/fhir")
@@ -41,6 +42,8 @@ INNER = {"resourceType": "Condition", "id": "c", "meta": {"security": [{"system"
         ({"resourceType": "Patient", "id": "c"}, True),
         ({"resourceType": "RelatedPerson", "id": "c", "patient": {"reference": "Patient/a"}}, True),
         ({"resourceType": "Group", "id": "c"}, True),
+        ({**record("Consent/c"), "patient": {"reference": "Patient/a"}}, False),
+        ({"resourceType": "Consent", "id": "c", "patient": {"reference": "Patient/a"}}, True),
         ({"resourceType": "Nonsense", "id": "c"}, True),
         ({"id": "c"}, True),
     ],
@@ -54,10 +57,10 @@ def test_contained(inner: dict[str, Any], stranger: bool) -> None:
     assert found.strangers == ((1,) if stranger else ())
     labels = frozenset({Label("s", "c")} if "meta" in inner and not stranger else ())
     doctor = Inner(0, "#p", "Practitioner", frozenset())
-    record = None if stranger else Inner(1, "#c", inner["resourceType"], labels)
-    assert found.inner == ((doctor,) if record is None else (doctor, record))
+    kept = None if stranger else Inner(1, "#c", inner["resourceType"], labels)
+    assert found.inner == ((doctor,) if kept is None else (doctor, kept))
     outside = [mention for mention in found.mentions if mention.place[0] != "contained"]
-    assert outside == [Mention(("focus", 0), record, True)]
+    assert outside == [Mention(("focus", 0), kept, True)]
     assert found.labels == labels
 
 

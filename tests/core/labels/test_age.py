@@ -81,6 +81,10 @@ def test_from_one_birthday_up_to_another(dated: str, adolescent: bool) -> None:
         (7, "1950-01-01", True),
         ("around 2010", "1950-01-01", True),
         ("1950", "2020-01-01", False),
+        ("1888-02-29", "1900-02-27T09:00:00Z", False),
+        ("1888-02-29", "1900-02-27T12:00:00Z", True),  # 1900 had no such day, so the one before counts
+        ("2008-02-29", "2020-02-28T09:00:00Z", False),
+        ("2008-02-29", "2020-02-28T12:00:00Z", True),
         ("2008-02-29", "2026-03-01", True),
         ("2008-02-29", "2026-03-03", False),
         ("9990", "9999-12-31", True),

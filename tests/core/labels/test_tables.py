@@ -12,7 +12,9 @@ import pytest
 from gateway import mapping
 from gateway.core.consent.labels import LABELS
 from gateway.core.fhir.catalogue import Release
-from gateway.core.labels.codes import NEVER_BY_CODE, parse_rows, parse_systems
+from gateway.core.labels.codes import NEVER_BY_CODE, CodeTable, parse_rows, parse_systems
+from gateway.core.labels.findings import Policy
+from gateway.core.labels.found import Finder
 from gateway.core.labels.places import parse_places
 from gateway.errors import ConfigError
 
@@ -132,6 +134,48 @@ def test_a_row_may_name_single_places() -> None:
     named = next(row for row in rows(files) if row.basis == "hiv.json row 1")
     assert named.is_separable_at("Claim.diagnosis")
     assert not named.is_separable_at("*.note")
+
+
+B20 = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "B20"}]}
+DIAGNOSIS, SUPPORTING = {"diagnosisCodeableConcept": B20}, {"code": B20}
+
+
+@pytest.mark.parametrize(
+    ("paths", "kind", "elements", "place", "separable"),
+    [
+        (["Claim.diagnosis"], "Claim", {"diagnosis": [DIAGNOSIS]}, "diagnosis.0", True),
+        (["Claim.diagnosis"], "Claim", {"supportingInfo": [SUPPORTING]}, "supportingInfo.0.code", False),
+        (
+            ["Claim.diagnosis"],
+            "ExplanationOfBenefit",
+            {"diagnosis": [DIAGNOSIS]},
+            "diagnosis.0.diagnosisCodeableConcept",
+            False,
+        ),
+        (["*.reasonCode"], "MedicationRequest", {"reasonCode": [B20]}, "reasonCode.0", True),
+        (
+            ["*.reasonCode"],
+            "Claim",
+            {"diagnosis": [DIAGNOSIS]},
+            "diagnosis.0.diagnosisCodeableConcept",
+            False,
+        ),
+        (["*"], "Claim", {"supportingInfo": [SUPPORTING]}, "supportingInfo.0", True),
+        (["*"], "Condition", {"code": B20}, "code", False),
+        ([], "Claim", {"diagnosis": [DIAGNOSIS]}, "diagnosis.0.diagnosisCodeableConcept", False),
+    ],
+)
+def test_a_code_is_taken_out_only_where_its_row_says(
+    paths: list[str], kind: str, elements: dict[str, Any], place: str, separable: bool
+) -> None:
+    row = {"code": "B20", "system": "icd-10-cm", "label": "HIV", "confidence": 1.0, "source": "a test"}
+    files = {"own.json": {**FILES["hiv.json"], "rows": [{**row, "separable_paths": paths}]}}
+    _, systems, places = mapping.load_label_tables()
+    codes, content = CodeTable(rows(files), systems), mapping.load_catalogue("R4").content
+    finder = Finder(codes, places["R4"], Policy(), lambda _: None, content)
+    [found] = finder.find(kind, {"resourceType": kind, **elements}, frozenset()).contributions
+    assert (found.label.code, found.separable, found.basis) == ("HIV", separable, "own.json row 1")
+    assert ".".join(map(str, found.place)).partition(".coding")[0] == place
 
 
 def test_without_usable_tables_the_gateway_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:

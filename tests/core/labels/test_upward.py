@@ -47,6 +47,7 @@ ASIDE = {
     "instantiatesCanonical": "a definition that it follows",
     "content.profile.valueCanonical": "a definition that it follows",
     "useContext.valueReference": "where it is meant to be used",
+    "sourceAttachment": "no reference: the parameter `source-reference` names it all the same",
 }
 # Types that no patient has, whose own references are looked at by nobody.
 ABOUT_NOBODY = {"CodeSystem", "MedicationKnowledge", "Questionnaire", "ValueSet"}

@@ -99,3 +99,79 @@ def test_what_is_coded_leaves() -> None:
     left = released(whole)
     assert left is not None
     assert json.loads(left) == whole
+
+
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+ICD_10 = "http://hl7.org/fhir/sid/icd-10-cm"
+LEVEL = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+
+
+def labelled(*labels: tuple[str, str]) -> dict[str, Any]:
+    codings = [{"system": system, "code": code} for system, code in labels]
+    return {**record("DocumentReference/1"), "securityLabel": [{"coding": [each]} for each in codings]}
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        labelled((ACT, "HIV")),
+        labelled((LEVEL, "N"), (ACT, "HIV")),
+        {**record("DocumentReference/1"), "securityLabel": [{"text": "private"}]},
+        {**record("DocumentReference/1"), "securityLabel": None},
+        {**record("Observation/1"), "meta": {"tag": [{"system": ACT, "code": "HIV"}]}},
+        {
+            **record("Observation/1"),
+            "meta": {"tag": [{"system": ICD_10, "code": "B20"}]},
+        },
+        {**record("Observation/1"), "category": [{"coding": [{"system": ACT, "code": "HIV"}]}]},
+    ],
+    ids=json.dumps,
+)
+def test_a_label_elsewhere_is_one(tree: dict[str, Any]) -> None:
+    assert released(tree) is None
+
+
+@pytest.mark.parametrize(
+    ("tree", "level"),
+    [
+        (labelled((ACT, "ETH")), "R"),
+        (labelled((LEVEL, "V"), (ACT, "ETH")), "V"),
+        ({**labelled((ACT, "ETH")), "meta": {"versionId": "1"}}, "R"),
+    ],
+    ids=str,
+)
+def test_labels_elsewhere_stay_behind(tree: dict[str, Any], level: str) -> None:
+    left = released(tree)
+    assert left is not None
+    said = json.loads(left)
+    assert "securityLabel" not in said
+    assert "confidentiality" not in said
+    assert [each["code"] for each in said["meta"]["security"]] == [level]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [labelled((LEVEL, "N")), labelled((LEVEL, "V")), {**record("Composition/1"), "confidentiality": "R"}],
+)
+def test_a_level_alone_stays(tree: dict[str, Any]) -> None:
+    left = released(tree)
+    assert left is not None
+    assert json.loads(left) == tree
+
+
+@pytest.mark.parametrize("where", ["extension", "_profile"])
+def test_words_about_a_record_do_not_leave(where: str) -> None:
+    words = [{"url": "http://h.example/x", "valueString": WORD}]
+    about = (
+        {"extension": words}
+        if where == "extension"
+        else {"profile": [None], "_profile": [{"extension": words}]}
+    )
+    left = released({**record("Observation/1"), "meta": {"versionId": "1", **about}})
+    assert left is None or WORD.encode() not in left
+
+
+def test_nobody_asks_by_labels() -> None:
+    assert R4.param("DocumentReference", "security-label") is None
+    assert R4.param("Composition", "confidentiality") is None
+    assert R4.param("DocumentReference", "category") is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from gateway.core.fhir.catalogue import VERSIONS
 from gateway.core.fhir.scan import Place
 from gateway.core.roles.ceiling import NO_ROLES, Ceiling, Roles, Sight
+from gateway.core.roles.elements import joined
 from gateway.core.roles.parse import parse_profile
+from gateway.core.roles.profile import Names, Typed
 from gateway.core.values import Label, Ref, Token
 from gateway.mapping import load_catalogue
 from gateway.yaml_lines import read_yaml
@@ -248,6 +251,20 @@ def test_roles_and_purposes(who: Token, refused: str | None) -> None:
     assert by.refusal("Observation") is not None
 
 
+@pytest.mark.parametrize(("lives_s", "refused"), [(3600, False), (3601, True), (86_400, True), (1, False)])
+def test_a_token_that_lives_longer_than_its_role_lets_it(lives_s: int, refused: bool) -> None:
+    """However much of its life is over."""
+    made = with_role()
+    for begun_s in (0, lives_s - 1):
+        issued = NOW_S - begun_s
+        who = replace(made, issued_at_s=issued, expires_at_s=issued + lives_s)
+        by = ceiling("lifetime: 1h\ntypes: {Condition: all}\n", who)
+        assert (by.refusal("Condition") == "This token lives longer than one of its role may.") == refused
+        assert (sight(by, condition()) is None) == refused
+        assert by.travels("Condition", frozenset()) != refused
+        assert ceiling("types: {Condition: all}\n", who).refusal("Condition") is None
+
+
 def test_who_breaks_the_glass_has_the_role_for_it() -> None:
     who = with_role("clinician", purposes="BTG")
     emergency = parse_profile(
@@ -333,6 +350,94 @@ def test_elements(rule: str, trims: list[Place]) -> None:
     assert found is not None
     assert found.trims is not None
     assert sorted(found.trims, key=str) == sorted(trims, key=str)
+
+
+V2 = "http://terminology.hl7.org/CodeSystem/v2-0203"
+
+
+def typed(code: Any, system: Any = V2, **more: Any) -> dict[str, Any]:
+    return {"type": {"coding": [{"system": system, "code": code}]}, "value": "1", **more}
+
+
+MEMBER = typed("MB")
+IDENTIFIERS: dict[str, tuple[Any, list[Place]]] = {
+    "the member number": ([MEMBER], []),
+    "among others": ([typed("SS"), MEMBER, typed("MR")], [("identifier", 0), ("identifier", 2)]),
+    "one of two codings": ([{"type": {"coding": [{"code": "x"}, *MEMBER["type"]["coding"]]}}], []),
+    "one alone": (MEMBER, []),
+    "one alone, of another type": (typed("SS"), [("identifier",)]),
+    "another code": ([typed("SS")], [("identifier", 0)]),
+    "the code in other letters": ([typed("mb")], [("identifier", 0)]),
+    "the code with more": ([typed("MB ")], [("identifier", 0)]),
+    "another system": ([typed("MB", "http://terminology.hl7.org/CodeSystem/v2-0204")], [("identifier", 0)]),
+    "no system": ([{"type": {"coding": [{"code": "MB"}]}}], [("identifier", 0)]),
+    "a system that is a list": ([typed("MB", [V2])], [("identifier", 0)]),
+    "a code that is a list": ([typed(["MB"])], [("identifier", 0)]),
+    "no type": ([{"system": V2, "value": "MB"}], [("identifier", 0)]),
+    "a type in words": ([{"type": {"text": "MB"}}], [("identifier", 0)]),
+    "a type that is a coding": ([{"type": {"system": V2, "code": "MB"}}], [("identifier", 0)]),
+    "a coding that is no list": ([{"type": {"coding": {"system": V2, "code": "MB"}}}], [("identifier", 0)]),
+    "a list of types": ([{"type": [MEMBER["type"]]}], [("identifier", 0)]),
+    "codings that are none": ([{"type": {"coding": ["MB", None, [V2, "MB"]]}}], [("identifier", 0)]),
+    "a list in the list": ([[MEMBER]], [("identifier", 0)]),
+    "texts and nothing": (["MB", None, 7], [("identifier", 0), ("identifier", 1), ("identifier", 2)]),
+    "nothing": (None, [("identifier",)]),
+    "a text": ("MB", [("identifier",)]),
+    "an empty list": ([], []),
+}
+OF_TYPE = 'types: {Patient: {keep: ["identifier[type=MB]", name]}}\n'
+
+
+@pytest.mark.parametrize(("value", "trims"), IDENTIFIERS.values(), ids=IDENTIFIERS)
+@pytest.mark.parametrize("release", VERSIONS)
+def test_identifiers_of_a_type(value: Any, trims: list[Place], release: str) -> None:
+    """Of all that `identifier` may hold what is plainly of the type, in every release."""
+    by = replace(ceiling(OF_TYPE), catalogue=load_catalogue(release))
+    person = {"resourceType": "Patient", "id": "p", "identifier": value, "name": [{"family": "F"}]}
+    assert sight(by, person) == Sight(tuple(trims))
+
+
+@pytest.mark.parametrize("beside", [[None], [MEMBER], None, {"id": "i"}], ids=["null", "one", "none", "id"])
+def test_what_stands_beside_identifiers_is_not_seen(beside: Any) -> None:
+    person = {"resourceType": "Patient", "identifier": [MEMBER], "_identifier": beside}
+    assert sight(ceiling(OF_TYPE), person) == Sight((("_identifier",),))
+
+
+def test_identifiers_of_a_type_and_what_is_needed_of_others() -> None:
+    by = ceiling(
+        'types: {Patient: {keep: ["identifier[type=MB]"], more: ['
+        '{when: gender=male, keep: ["identifier[type=SS]"]}, '
+        "{when: active=true, keep: [identifier.system]}]}}\n"
+    )
+    person = {"resourceType": "Patient", "identifier": [MEMBER, typed("SS"), {"system": "s", "value": "2"}]}
+
+    def seen(**more: Any) -> Any:
+        found = sight(by, {**person, **more})
+        return {place for place in (found.trims or ()) if place[0] == "identifier"} if found else None
+
+    assert seen() == {("identifier", 1), ("identifier", 2)}
+    assert seen(gender="male") == {("identifier", 2)}
+    parts = {("identifier", 1, "type"), ("identifier", 1, "value"), ("identifier", 2, "value")}
+    assert seen(active=True) == parts
+    assert seen(active=True, gender="male") == {("identifier", 2, "value")}
+
+
+NAMES_OF = st.none() | st.builds(
+    lambda codes, others: Typed(codes, dict.fromkeys(others)),
+    st.frozensets(st.sampled_from(["MB", "SS"])),
+    st.frozensets(st.sampled_from(["system", "value"])),
+)
+LISTS = st.dictionaries(
+    st.sampled_from(["identifier", "name"]),
+    NAMES_OF | st.dictionaries(st.sampled_from(["system", "value"]), st.none(), min_size=1),
+)
+
+
+@given(LISTS, LISTS, LISTS)
+def test_lists_are_joined_in_any_order(one: Names, two: Names, three: Names) -> None:
+    assert joined(one, one) == one
+    assert joined(one, two) == joined(two, one)
+    assert joined(joined(one, two), three) == joined(one, joined(two, three))
 
 
 MORE = (

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.fhir.catalogue import VERSIONS
 from gateway.core.roles.parse import Faulty, parse_profile
-from gateway.core.roles.profile import WHOLE, Condition, More, Profile, TypeRule
+from gateway.core.roles.profile import WHOLE, Condition, More, Profile, Typed, TypeRule
 from gateway.core.values import Term
 from gateway.mapping import load_catalogue
 from gateway.yaml_lines import read_yaml
@@ -79,6 +79,54 @@ blocks: [PSYTHPN]
     assert (made.open_without_case, made.grace_s, made.shows_labels) == (True, 7200, True)
 
 
+def test_identifiers_of_some_types() -> None:
+    made = profile(
+        TYPES
+        + """
+  Patient: {keep: ["identifier[type=MB]", "identifier[type=L&I]", name]}
+  DocumentReference:
+    keep: [status, "masterIdentifier[type=MB]", identifier.system]
+    more: [{when: status=current, keep: ["identifier[type=SS]"]}]
+"""
+    )
+    assert made.types["Patient"].keep == {"identifier": Typed(frozenset({"MB", "L&I"})), "name": None}
+    master = {"status": None, "masterIdentifier": Typed(frozenset({"MB"})), "identifier": {"system": None}}
+    assert made.types["DocumentReference"].keep == master
+    assert made.types["DocumentReference"].more[0].keep == {"identifier": Typed(frozenset({"SS"}))}
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1h", 3600), ("9h", 32_400), ("24h", 86_400)])
+def test_how_long_tokens_live(text: str, seconds: int) -> None:
+    assert profile(HEAD + f"lifetime: {text}\ntypes: {{}}\n").lifetime_s == seconds
+    assert profile(HEAD + "types: {}\n").lifetime_s is None
+
+
+@pytest.mark.parametrize("text", ["0h", "01h", "25h", "240h", "60m", "1", "1h30", " 1h", "1 h", "1H", "-1h"])
+def test_lifetimes_that_are_none(text: str) -> None:
+    expected = [(4, "lifetime is a number of hours from 1h to 24h")]
+    assert faults(HEAD + f'lifetime: "{text}"\ntypes: {{}}\n') == expected
+
+
+NO_NAMES = [
+    "identifier[type=]",
+    "identifier[type=mb]",
+    "identifier[type=MB,SS]",
+    "identifier[type=MB].value",
+    "identifier[use=official]",
+    "identifier[TYPE=MB]",
+    "identifier[type = MB]",
+    "identifier[x][type=MB]",
+    "link.identifier[type=MB]",
+    "[type=MB]",
+]
+
+
+@pytest.mark.parametrize("text", NO_NAMES)
+def test_filters_that_are_none(text: str) -> None:
+    wrong = f"Patient.keep: {text} is not the name of an element"
+    assert faults(TYPES + f'  Patient:\n    keep:\n      - name\n      - "{text}"\n') == [(8, wrong)]
+
+
 def test_what_is_left_out_is_closed() -> None:
     made = profile(HEAD + "types: {}\n")
     assert made == Profile("r", "a role", frozenset({"TREAT"}), {})
@@ -140,6 +188,44 @@ FAULTS: dict[str, tuple[str, list[tuple[int, str]]]] = {
     "a part of an element and all of it": (
         TYPES + "  Patient: {keep: [name.family, name]}\n",
         [(5, "Patient.keep: name is part of another, or the other of it")],
+    ),
+    "a type of what are no Identifiers": (
+        TYPES + '  Patient: {keep: ["name[type=MB]"]}\n',
+        [(5, "Patient.keep: name does not hold Identifiers")],
+    ),
+    "a type of what only another type of record has": (
+        TYPES + '  Patient: {keep: ["masterIdentifier[type=MB]"]}\n',
+        [(5, "Patient.keep: masterIdentifier does not hold Identifiers")],
+    ),
+    "a type of a record without Identifiers": (
+        TYPES + '  Binary: {keep: ["identifier[type=MB]"]}\n',
+        [(5, "Binary.keep: identifier does not hold Identifiers")],
+    ),
+    "a type of what goes": (
+        TYPES + '  Patient: {drop: ["identifier[type=SS]"]}\n',
+        [(5, "Patient.drop: identifier[type=SS]: a type stands in what is kept")],
+    ),
+    "Identifiers of a type and all": (
+        TYPES + '  Patient: {keep: ["identifier[type=MB]", identifier]}\n',
+        [(5, "Patient.keep: identifier is part of another, or the other of it")],
+    ),
+    "all Identifiers and those of a type": (
+        TYPES + '  Patient: {keep: [identifier, "identifier[type=MB]"]}\n',
+        [(5, "Patient.keep: identifier[type=MB] is part of another, or the other of it")],
+    ),
+    "Identifiers of a type and parts of them": (
+        TYPES + '  Patient: {keep: ["identifier[type=MB]", identifier.value]}\n',
+        [(5, "Patient.keep: identifier.value is part of another, or the other of it")],
+    ),
+    "more Identifiers of a type that is kept": (
+        TYPES
+        + '  Patient:\n    keep: ["identifier[type=MB]"]\n    more:\n'
+        + '      - {when: gender=male, keep: ["identifier[type=MB]"]}\n',
+        [(8, "Patient.more.keep: all of it is kept anyway")],
+    ),
+    "a lifetime that is no text": (
+        HEAD + "lifetime: 1\ntypes: {}\n",
+        [(4, "lifetime is a text")],
     ),
     "an unknown parameter": (
         TYPES + "  Condition: {only: [stat=active]}\n",

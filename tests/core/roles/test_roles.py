@@ -21,6 +21,7 @@ from gateway.core.values import Glass, Ref, Token
 from gateway.mapping import load_labeller, load_profiles
 from tests.core.consent.build import NOW_S, consents, permit
 from tests.core.deciding import HOUSE, View, facts, request, token
+from tests.support.hospital import OWNER_OF
 
 SUBJECT: Final = {"subject": {"reference": "Patient/85"}}
 PATIENT: Final = {"patient": {"reference": "Patient/85"}}
@@ -35,6 +36,7 @@ OWNER: Final[dict[str, dict[str, Any]]] = {
     "ExplanationOfBenefit": PATIENT,
     "Device": PATIENT,
     "RelatedPerson": PATIENT,
+    "Consent": {**PATIENT, **OWNER_OF["Consent"]},
     "FamilyMemberHistory": PATIENT,
     "EpisodeOfCare": PATIENT,
     "Coverage": {"beneficiary": PATIENT["patient"]},
@@ -78,7 +80,7 @@ SEEN: dict[str, tuple[str, str, str]] = {
     "telehealth": ("TREAT", ALWAYS, f"* {BILLS} Coverage"),
     "emergency": (
         "ETREAT",
-        f"{ALWAYS} RelatedPerson MedicationRequest MedicationStatement Condition Procedure Device",
+        f"{ALWAYS} RelatedPerson MedicationRequest MedicationStatement Condition Procedure Device Consent",
         "",
     ),
     "researcher": ("HRESCH", "", ""),
@@ -392,6 +394,36 @@ def test_what_an_emergency_sees_of_observations(more: dict[str, Any], seen: bool
     today = by.roles.ceiling(asker, NOW_S, by.catalogue, by.bases.both).values["today"]  # type: ignore[union-attr]
     made = json.loads(json.dumps(record("Observation", **more)).replace("{now}", today or ""))
     assert judged(by, asker, made).visible == seen
+
+
+@pytest.mark.parametrize("role", ["clinician", "telehealth"])
+@pytest.mark.parametrize("kind", ["AllergyIntolerance", "Immunization", "MedicationRequest", "Condition"])
+@pytest.mark.parametrize(("patient", "seen"), [("85", True), ("86", False)])
+def test_what_is_always_needed_is_of_the_patient_of_the_token(
+    role: str, kind: str, patient: str, seen: bool
+) -> None:
+    """A client to whom several patients gave leave treats one of them."""
+    by, asker = house(role), who(role, "TREAT")
+    active = {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]
+    }
+    more: dict[str, Any] = {
+        "MedicationRequest": {"status": "active"},
+        "Condition": {"clinicalStatus": active},
+    }
+    owner = {name: {"reference": f"Patient/{patient}"} for name in ("patient", "subject")}
+    given = [
+        *consents(permit(actors="client:app-1", scopes="patient/*.rs"), patient="85"),
+        *consents(permit(actors="client:app-1", scopes="patient/*.rs"), patient="86"),
+    ]
+    given = [replace(one, id=f"c{at}") for at, one in enumerate(given)]
+    asker = replace(asker, scopes=token("user/*.rs").scopes, fhir_user=Ref("Practitioner", "1"), patient="85")
+    outcome = decide(request(kind), Standing(asker, View(tuple(given)), by, NOW_S))
+    assert isinstance(outcome, Permit), outcome
+    raw = json.dumps({"resourceType": kind, "id": "x", **owner, **more.get(kind, {})}).encode()
+    judge = replace(outcome.plan.judge, within=lambda *_: False)
+    assert judge.patients == {"85", "86"}
+    assert judge(facts(raw), lambda: codec.parse(raw)).visible is seen
 
 
 @pytest.mark.parametrize(("performer", "seen"), [("Organization/lab", True), ("Organization/other", False)])

@@ -73,6 +73,9 @@ def _actor(at: Element, bases: Sequence[str], denies: bool, flat: bool) -> Actor
     role, reference = at.one("role"), at.one("reference")
     said = codes.concept(role) if role is not None else []
     means = codes.role(said)
+    if role is not None and codes.differ(said):
+        role.refuse(codes.DIFFER)
+        return Actors()
     if reference is None:
         return _role_alone(at, said, means, flat)
     who = _identity(reference, bases)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from gateway.core.consent.fhir.codes import SPELLINGS, label_text
+from gateway.core.consent.fhir.codes import label_text, spelt
 from gateway.core.consent.fhir.element import Problem
 from gateway.core.consent.labels import LABELS
 from gateway.core.consent.rule import (
@@ -104,4 +104,4 @@ def _label(text: str) -> str:
 
 
 def _spelt(label: Label) -> Label:
-    return Label(SPELLINGS.get(label.system, label.system), label.code)
+    return Label(spelt(label.system), label.code)

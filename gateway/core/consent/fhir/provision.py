@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.core.consent.fhir import codes
 from gateway.core.consent.fhir.actors import actors, literal
+from gateway.core.consent.fhir.classes import kind_of_record
 from gateway.core.consent.fhir.element import Element
 from gateway.core.consent.fhir.shape import Shape
 from gateway.core.consent.fhir.terms import Terms
@@ -21,7 +22,6 @@ from gateway.core.consent.rule import (
     ALWAYS,
     MAX_DEPTH,
     MEANINGS,
-    RESOURCE_TYPES,
     DataRef,
     Effect,
     Match,
@@ -100,13 +100,11 @@ class Provisions:
         named = {name: at.each(name) for name in self.shape.classes}
         if all(named.values()) and len(named) > 1:
             at.refuse("cannot be kept beside documentType: give each a provision of its own", "resourceType")
-        for each in (one for several in named.values() for one in several):
-            found = codes.coding(each)
-            if found is None:
-                continue
-            if found.system == RESOURCE_TYPES and found.code not in self.terms.types:
-                each.refuse("is no resource type of this release", "code")
-            yield found
+        for name, several in named.items():
+            for each in several:
+                found = kind_of_record(each, self.terms.types, type_alone=name == "resourceType")
+                if found is not None:
+                    yield found
 
     def _data(self, at: Element) -> Iterator[DataRef]:
         for each in at.each("data"):
@@ -151,17 +149,24 @@ def _purposes(at: Element, denies: bool) -> Iterator[str]:
 def _labels(at: Element) -> Iterator[str]:
     for each in at.each("securityLabel"):
         found = codes.coding(each)
-        text = None if found is None else codes.label_text(found)
-        if text is not None:
-            yield text
-        elif found is not None:
+        if found is None:
+            continue
+        text, reason = codes.label_text(found), codes.not_a_label(found)
+        if text is None:
             each.refuse("is a label of a form that cannot be kept")
+        elif reason is not None:
+            each.refuse(reason)
+        else:
+            yield text
 
 
 def _actions(at: Element) -> Iterator[str]:
     for each in at.each("action"):
-        found = codes.action(codes.concept(each))
-        if found is not None:
+        said = codes.concept(each)
+        found = codes.action(said)
+        if codes.differ(said):
+            each.refuse(codes.DIFFER)
+        elif found is not None:
             yield found
         elif "coding" in each.tree:
             each.refuse("is not an action of consentaction: access, collect, correct, disclose or use")

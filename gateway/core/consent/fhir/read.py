@@ -7,7 +7,7 @@ by; R5's `grantee` is there for searching alone, and provisions are what counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -25,7 +25,7 @@ from gateway.core.consent.rule import Consent, Effect, Match, Node, walk
 from gateway.core.fhir.catalogue import Release
 from gateway.core.fhir.codec import Tree
 from gateway.core.fhir.compartment import reference_of
-from gateway.core.values import Ref
+from gateway.core.values import Label, Ref
 
 _RESEARCH: Final = "HRESCH"
 _NOTHING: Final = Node(Effect.PERMIT, Match(opaque=True))  # a permit that never applies
@@ -63,12 +63,13 @@ class _Reading:
     def outcome(self) -> Outcome:
         self._check_understood()
         indeterminate = self._status() == UNKNOWN
-        kind = self._kind()
+        kinds = self._kinds()
         self._check_enforcer()
         patient = self._patient()
         found = root(self._at, Provisions(self._shape, self._terms))
-        if found is not None and kind == codes.RESEARCH:
-            found = replace(found, node=_for_research(found.node, self._at))
+        if found is not None and codes.RESEARCH in kinds:
+            name, alone = "category" if self._shape.flat else "scope", len(kinds) == 1
+            found = replace(found, node=_for_research(found.node, self._at, name, alone=alone))
         permits = found is not None and any(node.effect is Effect.PERMIT for node in walk(found.node))
         grantor = self._grantor(patient, permits)
         denies = found is not None and any(node.effect is Effect.DENY for node in walk(found.node))
@@ -107,10 +108,10 @@ class _Reading:
             self._set_aside(f"is {status}, and only an active consent is in force", "status")
         return status
 
-    def _kind(self) -> str | None:
-        """Whether it is about privacy or about research. R4 says it by `scope`, R5 by `category`."""
+    def _kinds(self) -> Set[str]:
+        """Whether it is about privacy, about research, or both. R4 says one by `scope`, R5 by `category`."""
         if self._shape.flat:
-            return self._kind_by_category()
+            return self._kinds_by_category()
         scope = self._at.one("scope")
         said = [] if scope is None else codes.concept(scope)
         found = [each.code for each in said if each.system == codes.CONSENT_SCOPE]
@@ -118,16 +119,21 @@ class _Reading:
             self._at.refuse("is missing", "scope")
         elif said and not set(found) & {codes.PRIVACY, codes.RESEARCH}:
             self._set_aside("is neither patient-privacy nor research, and no other kind is enforced", "scope")
-        return next(iter(found), None)
+        elif codes.differ(said):
+            self._at.refuse(codes.DIFFER, "scope")
+        return frozenset(found)
 
-    def _kind_by_category(self) -> str | None:
+    def _kinds_by_category(self) -> Set[str]:
         said = {c for each in self._at.each("category") if "coding" in each.tree for c in codes.concept(each)}
         if not said:
             self._at.refuse("is missing, so what kind of consent it is cannot be told", "category")
         elif not said & self._terms.categories:
             self._set_aside("names no kind of consent that is enforced here", "category")
-        scopes = {each.code for each in said if each.system == codes.CONSENT_SCOPE}
-        return codes.RESEARCH if codes.RESEARCH in scopes else codes.PRIVACY
+        elif any(each.system == codes.CONSENT_SCOPE and each not in self._terms.categories for each in said):
+            self._at.refuse("names a kind that is enforced here beside one that is not", "category")
+        research = Label(codes.CONSENT_SCOPE, codes.RESEARCH)
+        kinds = {codes.RESEARCH} if research in said else set()
+        return kinds | {codes.PRIVACY} if said & self._terms.categories - {research} else kinds
 
     def _check_enforcer(self) -> None:
         own = self._terms.organization
@@ -135,7 +141,8 @@ class _Reading:
         if own is None or not named:
             return
         found = [literal(each, self._terms.bases) for each in named]
-        if None not in found and Ref("Organization", own) not in found:
+        ours = {Ref("Organization", name) for name in {own, *self._terms.above}}
+        if None not in found and ours.isdisjoint(found):
             self._set_aside(f"names others than Organization/{own} to enforce it", self._shape.enforcers[0])
 
     def _set_aside(self, text: str, name: str) -> None:
@@ -194,11 +201,17 @@ def _consent(consent_id: str, patient: str, found: Root, indeterminate: bool, gr
     )
 
 
-def _for_research(node: Node, at: Element) -> Node:
-    """The root of a research consent, which speaks of research alone."""
+def _for_research(node: Node, at: Element, name: str, *, alone: bool) -> Node:
+    """The root of a research consent, which speaks of research alone. Unless it is about research `alone`, a
+    permit is limited to that, a deny is not, and what both permits and denies cannot be understood."""
+    effects = {each.effect for each in walk(node)}
+    if not alone and effects == {Effect.DENY}:
+        return node
+    if not alone and len(effects) > 1:
+        at.refuse("is research and something else, so it cannot be told of which it denies what", name)
     research = PURPOSES.below(_RESEARCH)
     if any(not each.match.purposes <= research for each in walk(node)):
-        at.refuse("is research, and a purpose of its provisions is not", "scope")
+        at.refuse("is research, and a purpose of its provisions is not", name)
     if node.match.purposes:
         return node
     return replace(node, match=replace(node.match, purposes=frozenset({_RESEARCH})))

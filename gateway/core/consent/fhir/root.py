@@ -19,7 +19,6 @@ from gateway.core.consent.rule import ALWAYS, Effect, Match, Node, Period
 from gateway.core.values import Label
 
 _EMERGENCY: Final = "ETREAT"
-_BREAK_GLASS_ALONE: Final = Match(purposes=frozenset({BREAK_GLASS}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,9 @@ def root(at: Element, provisions: Provisions) -> Root | None:
         found = Root(Node(Effect.DENY, Match()), found.period)
     if emergency and effect is Effect.DENY:
         found = _with(found, Effect.PERMIT, _EMERGENCY)
-    return _without_break_glass(found) if shuts_out else found
+    if not shuts_out:
+        return found
+    return _without_break_glass(at, found, provisions.shape.policy, contained=provisions.terms.contained)
 
 
 def _tree(at: Element, place: Element | None, effect: Effect, provisions: Provisions) -> Root:
@@ -99,15 +100,37 @@ def _with(found: Root, effect: Effect, purpose: str) -> Root:
     return replace(found, node=replace(node, exceptions=(*node.exceptions, last)))
 
 
-def _without_break_glass(found: Root) -> Root:
-    """With a deny of break-glass access to everybody. A root that is limited goes below that deny, since it
-    would share its limits otherwise; it then names its purposes, so as not to take over the deny's."""
-    if found.node.match == Match():
-        return _with(found, Effect.DENY, BREAK_GLASS)
+def _without_break_glass(at: Element, found: Root, name: str, *, contained: bool) -> Root:
+    """With a deny of break-glass access to everybody, which would share the limits of a root: one that is
+    limited goes below that deny. Where exceptions count only inside the node above (`contained`), nothing
+    can stand there but break-glass, so both stand below a deny for the purposes of either; where the root has
+    other limits than purposes that denies what is beyond them."""
     match = found.node.match
-    purposes = match.purposes or PURPOSES.codes - {BREAK_GLASS}
-    inner = _moved(replace(found.node, match=replace(match, purposes=purposes)), "root.0")
-    return replace(found, node=Node(Effect.DENY, _BREAK_GLASS_ALONE, (inner,)))
+    if match == Match():
+        return _with(found, Effect.DENY, BREAK_GLASS)
+    if not contained:
+        # It names its purposes, so as not to take over those of the deny.
+        purposes = match.purposes or PURPOSES.codes - {BREAK_GLASS}
+        inner = _closed(replace(found.node, match=replace(match, purposes=purposes)), purposes)
+        above = Node(Effect.DENY, Match(purposes=frozenset({BREAK_GLASS})), (_moved(inner, "root.0"),))
+        return replace(found, node=above)
+    if replace(match, purposes=frozenset()) != Match():
+        at.warn("denies break-glass to everybody, and for its purposes what the root does not name", name)
+    purposes = match.purposes | {BREAK_GLASS} if match.purposes else match.purposes
+    around = Node(Effect.DENY, Match(purposes=purposes), (_moved(found.node, "root.0"),))
+    return _with(replace(found, node=around), Effect.DENY, BREAK_GLASS)
+
+
+def _closed(node: Node, purposes: frozenset[str]) -> Node:
+    """The node, which is for `purposes`, and all below it, permitting no break-glass."""
+    inner = tuple(_closed(each, each.match.purposes or purposes) for each in node.exceptions)
+    closed = replace(node, exceptions=inner)
+    if BREAK_GLASS not in purposes or node.effect is Effect.DENY:
+        return closed
+    left = purposes - {BREAK_GLASS}
+    if not left:
+        return replace(closed, effect=Effect.DENY)
+    return replace(closed, match=replace(node.match, purposes=left))
 
 
 def _moved(node: Node, path: str) -> Node:

@@ -12,23 +12,26 @@ from gateway.core.consent.rule import Consent
 from gateway.core.values import Label
 
 MayAgree: TypeAlias = Callable[[str, str, "int | None"], bool]
-"""Whether the RelatedPerson (id) has a recorded authority to agree for the patient (id) at that second, or
-now if it is None."""
+"""Whether the RelatedPerson (id) has a recorded authority to agree for the patient (id), now and at that
+second, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """`bases` are the addresses, without a closing slash, below which records are ours; `types` the resource
-    types that are known. `organization` is the id of the Organization that runs this gateway: with one,
-    consents that others have to enforce are not taken. With `verified_only` a permit has to be verified.
+    types that are known. `organization` is the id of the Organization that runs this gateway, `above` those
+    of the ones that it is part of: with one, consents that others have to enforce are not taken. With
+    `verified_only` a permit has to be verified. `contained` is how nesting is read (`Rules.contained`).
     """
 
     bases: tuple[str, ...]
     types: Set[str]
     may_agree: MayAgree
     organization: str | None = None
+    above: Set[str] = frozenset()
     categories: Set[Label] = CATEGORIES
     verified_only: bool = False
+    contained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
