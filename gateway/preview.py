@@ -45,6 +45,7 @@ from gateway.core.preview import (
 )
 from gateway.core.record import Draft
 from gateway.core.released import Lines, no_consent
+from gateway.core.roles.ceiling import NO_ROLES
 from gateway.core.standing import Standing
 from gateway.core.values import Ask, FhirRequest, Ref, Scope, Token, UpstreamReply
 from gateway.gather import gather
@@ -170,7 +171,9 @@ async def preview(ports: Ports, issuer: str, question: Question) -> dict[str, Js
 
 async def _read(ports: Ports, patient: str, now_s: int) -> Records:
     _, view = ports.consents.at_head()
-    standing = Standing(_patients_own(patient, now_s), view, ports.house, now_s)
+    # By the patient's own right, which takes no role, also where tokens have to have one.
+    house = replace(ports.house, roles=NO_ROLES)
+    standing = Standing(_patients_own(patient, now_s), view, house, now_s)
     found: list[Candidate] = []
     unread: list[str] = []
     for kind in _types(ports):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,14 @@ def asked(desk: Gateway, body: object, status: int = 200) -> dict[str, Any]:
 def test_everything_was_read(desk: Gateway) -> None:
     told = asked(desk, {"draft": DRAFT})
     assert (told["records"], told["whole"], told["unread"], told["warnings"]) == (4, True, [], [])
+
+
+def test_it_reads_by_the_patients_own_right(record_server: Canned, tmp_path: Path) -> None:
+    """Which takes no role, though tokens have to have one."""
+    extra = "\n[consent]\nrole_required = true\n"
+    with gateway(tmp_path, record_server.base_url, timeout_s=5, extra=extra) as strict:
+        answer = asked(strict, {"draft": DRAFT})
+    assert (answer["records"], answer["whole"], answer["unread"]) == (4, True, [])
 
 
 def test_types_that_were_not_read_are_named(desk: Gateway, record_server: Canned) -> None:

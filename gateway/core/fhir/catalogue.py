@@ -166,7 +166,10 @@ def _parse(
     if contents.keys() != served:
         raise ValueError(f"content: lists other types than are served: {', '.join(contents.keys() ^ served)}")
     cases = _cases(content["cases"], params)
-    private = {type_: _private_references(rows, accesses) for type_, rows in params.items()}
+    private = {
+        type_: _private_references(rows, accesses) | _encounters(contents.get(type_, NOTHING_KNOWN))
+        for type_, rows in params.items()
+    }
     targets = {type_: _targets(rows) for type_, rows in params.items()}
     return Catalogue(release, frozenset(params), accesses, params, common, private, targets, contents, cases)
 
@@ -182,6 +185,11 @@ def _private_references(params: Mapping[str, Param], accesses: Mapping[str, Type
         if param.targets and not any(accesses.get(t, _UNLISTED).kind == "shared" for t in param.targets)
         for path in param.paths
     )
+
+
+def _encounters(row: ContentRow) -> frozenset[str]:
+    """The elements for the encounter that a record was made in, which need no search parameter."""
+    return frozenset(path.text for path in row.encounter)
 
 
 def _cases(rows: Any, params: Mapping[str, Mapping[str, Param]]) -> dict[str, CaseRule]:

@@ -33,9 +33,16 @@ class CodeSystems:
         found = self._short.get(address)
         if found is None:
             folded = _folded(address)
-            # An edition or version of SNOMED CT is written below its address.
-            found = self._short.get(folded) or self._short.get("/".join(folded.split("/")[:4]))
+            folded = f"urn:oid:{folded}" if _BARE_OID.fullmatch(folded) else folded
+            found = self._short.get(folded)
+            # Editions and versions are written below the address of a system.
+            while found is None and "/" in folded:
+                folded = folded.rpartition("/")[0]
+                found = self._short.get(folded)
         return found
+
+
+_BARE_OID: Final = re.compile(r"[0-2](\.[0-9]+)+")
 
 
 def _folded(address: str) -> str:
@@ -51,9 +58,12 @@ def check_code(system: str, code: str) -> None:
 
 
 def normal(system: str, code: str) -> str:
-    """A code as tables are searched: capitals, for ICD-10-CM without the point."""
+    """A code as tables are searched: capitals, for ICD-10-CM without the point, and without the marks that
+    stand behind one in national editions (`B20+`, `Z21 G`)."""
     code = code.strip()
-    return code.upper().replace(".", "") if system == ICD else code
+    if system != ICD:
+        return code
+    return code.upper().partition(" ")[0].rstrip("!*+†").replace(".", "")
 
 
 def icd_range(code: str) -> tuple[tuple[str, ...], bool]:

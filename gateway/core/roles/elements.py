@@ -37,6 +37,8 @@ ALWAYS: Final = frozenset(
 )
 """Members of a resource that no list of elements takes away: what it is, and what qualifies the rest. What is
 contained has rules of its own, and goes when nothing refers to it any more."""
+_META: Final = frozenset({"id", "versionId", "lastUpdated", "source", "profile", "security", "tag"})
+"""What is about a record. Extensions of it may say anything."""
 _INNER: Final = frozenset({"id", "modifierExtension"})
 
 
@@ -44,6 +46,9 @@ def withheld(tree: Tree, rule: TypeRule, at: Place) -> Iterator[Place]:
     """The places that the rule takes away of the resource `tree`, which stands at `at`."""
     if rule.keep is not None:
         yield from _outside(tree, rule.keep, at, ALWAYS)
+        meta = tree.get("meta")
+        if type(meta) is dict:
+            yield from [(*at, "meta", name) for name in meta if name not in _META]
     elif rule.drop is not None:
         yield from _inside(tree, rule.drop, at)
 

@@ -193,3 +193,20 @@ def test_elements_that_are_not_quite_those_go(kind: str, element: str, node: dic
 def test_literature_that_names_a_person_goes(text: object) -> None:
     found = of({"resourceType": "Immunization", "id": "x", "education": [{"reference": text}]}).mentions
     assert found == (Mention(("education", 0), None, False, ("reference", "_reference")),)
+
+
+@pytest.mark.parametrize("kind", ["AllergyIntolerance", "Immunization"])
+@pytest.mark.parametrize(
+    ("element", "node", "found"),
+    [
+        ("encounter", {"display": "HIV clinic"}, True),
+        ("encounter", {"identifier": {"value": "E-1"}}, True),
+        ("encounter", {"reference": "Encounter/1"}, False),
+        ("performer", {"display": "Dr Ode"}, False),
+    ],
+)
+def test_an_encounter_needs_no_search_parameter_to_be_one(
+    kind: str, element: str, node: dict[str, Any], found: bool
+) -> None:
+    tree = {"resourceType": kind, "id": "x", "patient": {"reference": "Patient/a"}, element: node}
+    assert of(tree).mentions == ((whole((element,)),) if found else ())

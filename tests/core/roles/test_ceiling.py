@@ -503,3 +503,20 @@ def test_what_is_kept_and_what_is_dropped_are_the_whole(members: dict[str, Any])
     assert gone is not None
     places = [*(kept.trims or ()), *(gone.trims or ())]
     assert sorted(places) == sorted((name,) for name in tree if name not in ("resourceType", "id", "meta"))
+
+
+@pytest.mark.parametrize(
+    ("meta", "gone"),
+    [
+        ({"versionId": "1", "lastUpdated": "2026-01-01T00:00:00Z", "source": "#x"}, []),
+        ({"profile": ["http://h.example/p"], "tag": [{"code": "x"}], "security": []}, []),
+        ({"extension": [{"url": "http://h.example/x", "valueString": "more"}]}, ["extension"]),
+        ({"profile": [None], "_profile": [{"id": "1"}], "_source": {"id": "1"}}, ["_profile", "_source"]),
+    ],
+    ids=json.dumps,
+)
+def test_what_extends_meta_is_in_no_list(meta: dict[str, Any], gone: list[str]) -> None:
+    kept = ceiling("types: {Condition: {keep: [code]}}\n")
+    assert sight(kept, condition(meta=meta)) == Sight((("subject",), *(("meta", name) for name in gone)))
+    whole = ceiling("types: {Condition: all}\n")
+    assert sight(whole, condition(meta=meta)) == Sight(None)
