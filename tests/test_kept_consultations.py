@@ -13,7 +13,9 @@ from tests.core.consent.build import NOW_S
 from tests.support.case_desk import Desk, limited, note, stay
 from tests.support.hospital import Hospital, at, record
 
-SPECIALIST = limited("telehealth", "Appointment/1", expires_at_s=NOW_S + 3 * 86_400)
+OVER_S = NOW_S + 3 * 86_400
+# Made in the last hour of that time, since that is how long it may live; the walk does not ask since when.
+SPECIALIST = limited("telehealth", "Appointment/1", issued_at_s=OVER_S - 3600, expires_at_s=OVER_S)
 END = "2026-06-01T10:10:00Z"  # ten minutes from now
 
 

@@ -182,7 +182,7 @@ def test_it_ends_when_the_patients_consents_change(ward: Ward) -> None:
 
 def test_a_consultation_ends_and_can_be_prolonged(ward: Ward) -> None:
     ward.clock.put("2025-02-04T08:29:30")
-    token = ward.token(**REMOTE)
+    token = ward.token(**REMOTE, exp=ward.clock() // 1000 + 3000)  # telehealth has an hour at most
     followed = ward.sees("k-of-1", token)
     assert followed[0]
     assert ward.sees("k-of-1", token) == (True, 0)
