@@ -14,6 +14,7 @@ from gateway import errors
 from gateway.core.asks import look_ups, next_ask
 from gateway.core.consent.rule import Consent, Period, State
 from gateway.core.decide import decide, page_binding
+from gateway.core.fhir import directive
 from gateway.core.fhir.release import Cursor
 from gateway.core.plan import Deny, Permit
 from gateway.core.standing import House, Standing
@@ -526,3 +527,16 @@ def test_less_never_shows_more(
                 shown(scopes, [*less, replace(given[out], root=replace(given[out].root, match=fewer))])
                 <= before
             )
+
+
+def test_of_consents_directives_alone_are_asked_for() -> None:
+    """What is never shown is not found, so that no page is short for it. The rest is for the judge."""
+    who, [directives] = token("patient/*.rs"), directive.ASKED
+    asked = decided(request("Consent?category=dnr"), who, OF_85)
+    assert isinstance(asked, Permit)
+    assert asked.plan.asks[0].query == (("category", "dnr"), ME, directives)
+    assert asked.plan.selective
+    other = decided(request("Condition"), who, OF_85)
+    assert isinstance(other, Permit)
+    assert other.plan.asks[0].query == (ME,)
+    assert not other.plan.selective

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from gateway.core.consent.membership import NOBODY, Membership
@@ -39,17 +40,17 @@ _OPEN: Final[Mapping[str, frozenset[str]]] = {
 
 def asker_of(token: Token, membership: Membership = NOBODY, glass: BreakGlass | None = None) -> Asker:
     """The asker whom `token` stands for. Raises ValueError for a client that could be another issuer's."""
-    user, known = token.fhir_user, _known(token)
+    user = token.fhir_user
     named = identities_of(token.client, token.issuer, user, token.organization, token.role)
-    return Asker(
+    asker = Asker(
         identities=membership.closed(named),
-        known=known,
+        known=_known(token),
         self_patient=user.id if user is not None and user.type == "Patient" else None,
         purposes=token.purposes,
         patient=token.patient,
-        settled=membership.settled(known),
         break_glass=glass,
     )
+    return replace(asker, settled=membership.settled(asker.is_told)) if membership.groups else asker
 
 
 def identities_of(

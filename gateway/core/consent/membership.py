@@ -6,10 +6,10 @@ a group that is not listed nobody knows who is in it: whoever asks may be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gateway.core.consent.rule import ORGANIZATION, kind_of
+from gateway.core.consent.rule import ORGANIZATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,15 @@ class Membership:
                 waiting += self._above(identity)
         return frozenset(found)
 
-    def settled(self, known: frozenset[str]) -> frozenset[str]:
-        """The groups of which it can be told whether somebody is in them, of whom all identities of the
-        kinds `known` are known."""
+    def settled(self, is_told: Callable[[str], bool]) -> frozenset[str]:
+        """The groups of which it can be told whether somebody is in them: of each member it is, `is_told` says
+        so of those that are no groups themselves."""
         settled: set[str] = set()
         left = dict(self.groups)
         while sure := [
             group
             for group, members in left.items()
-            if all(member in settled or kind_of(member) in known for member in members)
+            if all(member in settled or is_told(member) for member in members)
         ]:
             settled.update(sure)
             for group in sure:

@@ -133,9 +133,9 @@ class Asker:
 
     def may_be_any(self, actors: frozenset[str]) -> bool:
         """Whether the asker could be one of `actors` though none of them is known of it."""
-        return any(not self._is_told(actor) for actor in actors)
+        return any(not self.is_told(actor) for actor in actors)
 
-    def _is_told(self, actor: str) -> bool:
+    def is_told(self, actor: str) -> bool:
         """Whether it is known if the asker is `actor`. Roles of one vocabulary say nothing of another's."""
         kind = kind_of(actor)
         if kind not in self.known:

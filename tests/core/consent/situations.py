@@ -16,7 +16,7 @@ from gateway.core.consent.authors import as_told, not_told
 from gateway.core.consent.content import RecordContent
 from gateway.core.consent.evaluate import Asker, Bound, ResourceFacts, Rules, bind
 from gateway.core.consent.membership import Membership
-from gateway.core.consent.rule import KINDS, Consent, DataRef, Effect, Match, Node, Period, State
+from gateway.core.consent.rule import KINDS, Consent, DataRef, Effect, Match, Node, Period, State, kind_of
 from gateway.core.consent.rules import Implicit
 from gateway.core.consent.verdict import BreakGlass
 from gateway.core.values import ConsentRef, Label, Ref
@@ -90,7 +90,7 @@ def asker_of(request: dict[str, Any]) -> Asker:
         request.get("me"),
         tuple(request.get("purposes", ["TREAT"])),
         request.get("patient", "p1"),
-        membership.settled(known),
+        membership.settled(lambda one: kind_of(one) in known),
         None
         if glass is None
         else BreakGlass(glass["patient"], "unconscious", instant(glass["until"], last=True)),

@@ -67,6 +67,13 @@ def test_a_role_says_nothing_of_those_of_another_system(role: str | None, named:
     assert not asker_of(replace(token(), role="clinician")).may_be_any(frozenset())
 
 
+@pytest.mark.parametrize(("member", "settled"), [("role:nurse", True), (f"role:{SNOMED}|224571005", False)])
+def test_who_is_in_a_group_by_such_a_role_is_not_told_either(member: str, settled: bool) -> None:
+    asker = asker_of(replace(token(), role="clinician"), Membership({}, {"group:g": frozenset({member})}))
+    assert asker.settled == ({"group:g"} if settled else set())
+    assert asker.may_be_any(frozenset({"group:g"})) is not settled
+
+
 def test_membership_is_that_of_the_request() -> None:
     ward = Membership({"ward": "house"}, {"group:g": frozenset({"organization:house"})})
     asked = token(organization=Ref("Organization", "ward"))
