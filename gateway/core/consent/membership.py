@@ -32,8 +32,8 @@ class Membership:
         return frozenset(found)
 
     def settled(self, is_told: Callable[[str], bool]) -> frozenset[str]:
-        """The groups of which it can be told whether somebody is in them: of each member it is, `is_told` says
-        so of those that are no groups themselves."""
+        """The groups of which it can be told whether somebody is in them: it can be told of every member, as
+        `is_told` says of those that are no groups themselves."""
         settled: set[str] = set()
         left = dict(self.groups)
         while sure := [
